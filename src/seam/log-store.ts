@@ -1,0 +1,53 @@
+import { ByteWriter } from '../bytes.ts';
+import { hashBytes, sha256 } from '../crypto.ts';
+import type { LogIndex, NodeNumber, Term } from '../identity.ts';
+
+/** One entry of the event log. Its payload means nothing to consensus and storage. */
+export interface LogEntry {
+  readonly index: LogIndex;
+  readonly term: Term;
+  /** Empty for the entry with which a leader opens its term. */
+  readonly payload: Uint8Array;
+}
+
+/** What a voter must never forget, in one checksummed record. */
+export interface HardState {
+  readonly term: Term;
+  /** The candidate voted for in this term; 0 for none. */
+  readonly votedFor: NodeNumber;
+}
+
+export interface LogWrite {
+  readonly hardState?: HardState;
+  /** Consecutive; the first one's index may lie at or below the last stored one: it and all after are replaced. */
+  readonly entries: readonly LogEntry[];
+}
+
+export interface StoredLog {
+  readonly hardState: HardState;
+  readonly entries: readonly LogEntry[];
+  /** What opening repaired, in a sentence each; a torn tail, say. */
+  readonly repairs: readonly string[];
+}
+
+/**
+ * The durable event log of one control node. One write is in flight at a time; the caller batches.
+ */
+export interface LogStore {
+  /** Reads all, verifies checksums and the hash chain, truncates a torn tail. Call it once, first. */
+  load(): Promise<StoredLog>;
+  /**
+   * Resolves when everything in `write` is on disk. A rejection is final: the caller must stop the node,
+   * because after a failed fsync nobody knows what is on disk.
+   */
+  write(write: LogWrite): Promise<void>;
+  close(): Promise<void>;
+}
+
+export const chainStart: Uint8Array = new Uint8Array(hashBytes);
+
+/** The hash chain: each entry's hash covers all entries before it. */
+export function chainHash(previous: Uint8Array, entry: LogEntry): Uint8Array {
+  const head = new ByteWriter('hivemind/log-entry/1').raw(previous).u48(entry.index).u48(entry.term);
+  return sha256(head.blob(entry.payload).finish());
+}
