@@ -58,6 +58,11 @@ export function isPort(port: number): boolean {
   return Number.isInteger(port) && port >= 1 && port <= 65_535;
 }
 
+/** ISO 8601 in UTC, ending in Z: how every time is shown. */
+export function wallText(at: WallMs): string {
+  return new Date(at).toISOString();
+}
+
 const hostName = /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.?$/i;
 
 /**

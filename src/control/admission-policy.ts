@@ -1,0 +1,129 @@
+/** Who may join: judged by the leader before it proposes, and again by every control node as it applies. */
+import { equalBytes, toHex } from '../bytes.ts';
+import type { JoinRequest } from '../certificate/join-request.ts';
+import type { AdmitStatement } from '../certificate/statement.ts';
+import { encodeStatement } from '../certificate/statement.ts';
+import type { ErrorCode } from '../error.ts';
+import { isLabel, type NodeNumber, type WallMs, wallText } from '../identity.ts';
+import { type ControlState, controlRole, type TokenRecord } from './control-state.ts';
+
+/** Clocks of joiners and control nodes may differ by this much. */
+export const clockSkewMs = 300_000;
+/** A certificate's life. Renewal comes with the epoch; until then it must outlast any cluster of this version. */
+export const certificateLifeMs: number = 3_650 * 86_400_000;
+/** An admitting entry that found no majority of signatures for this long is withdrawn. */
+export const admissionLifeMs = 60_000;
+export const membersMax = 100_000;
+export const tokensMax = 10_000;
+/** Keeps certificate and locator together inside one datagram. */
+const statementBytesMax = 520;
+
+export interface Refusal {
+  readonly code: ErrorCode;
+  readonly sentence: string;
+}
+
+function refusal(code: ErrorCode, sentence: string): Refusal {
+  return { code, sentence };
+}
+
+/** The reason to refuse `request` at the time `at`, or nothing. */
+export function judgeJoin(state: ControlState, request: JoinRequest, at: WallMs): Refusal | undefined {
+  return judgeToken(state, request, at) ?? judgeWish(state, request) ?? judgeRoles(state, request);
+}
+
+function judgeToken(state: ControlState, request: JoinRequest, at: WallMs): Refusal | undefined {
+  const token = state.tokens.get(toHex(request.tokenKey));
+  if (token === undefined) {
+    return refusal(
+      'token-invalid',
+      'The join token is not known to this cluster; create one with `hivemind token create`.',
+    );
+  }
+  if (at > token.notAfter) {
+    const since = wallText(token.notAfter);
+    return refusal('token-expired', `The join token expired at ${since}; create one with \`hivemind token create\`.`);
+  }
+  if (token.usesMax > 0 && token.uses >= token.usesMax) {
+    const times = token.usesMax === 1 ? 'its one node' : `all of its ${token.usesMax} nodes`;
+    return refusal('token-used-up', `The join token has admitted ${times}; create one with \`hivemind token create\`.`);
+  }
+  return judgeTokenRoles(token, request);
+}
+
+function judgeTokenRoles(token: TokenRecord, request: JoinRequest): Refusal | undefined {
+  const beyond = request.roles.map((role) => role.name).filter((name) => !token.roles.includes(name));
+  if (token.roles.length === 0 || beyond.length === 0) return undefined;
+  return refusal(
+    'roles-not-allowed',
+    `The join token admits ${token.roles.join(', ')}, not ${beyond.join(', ')}; create one with \`hivemind token create --role ${request.roles.map((role) => role.name).join(',')}\`.`,
+  );
+}
+
+function judgeWish(state: ControlState, request: JoinRequest): Refusal | undefined {
+  if (!isLabel(request.name)) {
+    return refusal('name-invalid', `"${request.name}" is not a lower-case DNS label; choose a name like host-a.`);
+  }
+  const holder = state.memberByName(request.name) ?? pendingByName(state, request);
+  if (holder !== undefined && !equalBytes(holder.signingKey, request.signingKey)) {
+    return refusal(
+      'name-taken',
+      `The name ${request.name} is taken by another node; choose another with --name, or remove that node with \`hivemind remove ${request.name}\`.`,
+    );
+  }
+  if (state.members.size + state.pending.size >= membersMax) {
+    return refusal('refused', `The cluster has ${membersMax} members, the most that it admits; remove some first.`);
+  }
+  return undefined;
+}
+
+function pendingByName(state: ControlState, request: JoinRequest): { readonly signingKey: Uint8Array } | undefined {
+  return [...state.pending.values()].find((admission) => admission.statement.name === request.name)?.request;
+}
+
+function judgeRoles(state: ControlState, request: JoinRequest): Refusal | undefined {
+  const names = request.roles.map((role) => role.name);
+  if (names.length === 0 || new Set(names).size !== names.length) {
+    return refusal('roles-not-allowed', 'A node joins with one or more different roles; name them with --role.');
+  }
+  if (names.includes(controlRole)) {
+    return refusal(
+      'roles-not-allowed',
+      'A token does not make a control node; the control set is named by the genesis.',
+    );
+  }
+  for (const role of request.roles) {
+    const declared = state.declarations.get(role.name);
+    if (declared === undefined || JSON.stringify(declared) === JSON.stringify(role)) continue;
+    return refusal(
+      'refused',
+      `The role ${role.name} is declared otherwise in this cluster; run the same version of its file everywhere.`,
+    );
+  }
+  if (encodeStatement(admitStatement(state, request, 1, 0)).length > statementBytesMax) {
+    return refusal('refused', 'The roles’ names together are too long for a certificate; use fewer or shorter ones.');
+  }
+  return undefined;
+}
+
+/** The one statement that follows from a request: each control node makes it anew before it signs. */
+export function admitStatement(
+  state: ControlState,
+  request: JoinRequest,
+  number: NodeNumber,
+  at: WallMs,
+): AdmitStatement {
+  return {
+    kind: 'admit',
+    cluster: state.genesis.cluster,
+    epoch: state.epoch,
+    controlSet: 0,
+    number,
+    name: request.name,
+    signingKey: request.signingKey,
+    exchangeKey: request.exchangeKey,
+    roles: request.roles.map((role) => role.name),
+    notBefore: Math.max(0, at - clockSkewMs),
+    notAfter: at + certificateLifeMs,
+  };
+}

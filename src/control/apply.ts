@@ -1,0 +1,230 @@
+/**
+ * Applies one entry of the event log to the replicated state. A command that does not fit the state is a no-op
+ * on every control node alike, and says why to whoever asked for it.
+ */
+import { unreachable } from '../assert.ts';
+import { toHex } from '../bytes.ts';
+import { assembleCertificate, controlSetOf, majorityOf, type Share, verifyShare } from '../certificate/certificate.ts';
+import { type JoinRequest, verifyJoinRequest } from '../certificate/join-request.ts';
+import type { Statement } from '../certificate/statement.ts';
+import type { LogIndex, NodeNumber } from '../identity.ts';
+import { admissionLifeMs, admitStatement, judgeJoin, type Refusal, tokensMax } from './admission-policy.ts';
+import {
+  type BeginAdmission,
+  type BeginRemoval,
+  type Command,
+  type CompleteAdmission,
+  type CompleteRemoval,
+  type Convict,
+  type CreateToken,
+  featureLevelMax,
+  featureLevelOf,
+  type RaiseFeatureLevel,
+  type Return,
+  type RevokeToken,
+  type WithdrawAdmission,
+} from './command.ts';
+import type { AdmittedMember, ControlState, PendingAdmission } from './control-state.ts';
+
+/** What an entry changed, for those who act on it. */
+export type ControlEvent =
+  /** Everyone who can sign should. */
+  | { readonly kind: 'signatures-wanted'; readonly statement: Statement }
+  | { readonly kind: 'admitted'; readonly member: AdmittedMember }
+  | { readonly kind: 'withdrawn'; readonly number: NodeNumber }
+  /** It does not belong any more; the certificate follows. */
+  | { readonly kind: 'removing'; readonly member: AdmittedMember }
+  | { readonly kind: 'removed'; readonly number: NodeNumber; readonly certificate: Uint8Array }
+  | { readonly kind: 'convicted'; readonly member: AdmittedMember }
+  | { readonly kind: 'returned'; readonly member: AdmittedMember }
+  | { readonly kind: 'token-changed' }
+  | { readonly kind: 'feature-level'; readonly level: number };
+
+export type Applied =
+  | { readonly kind: 'changed'; readonly events: readonly ControlEvent[] }
+  | { readonly kind: 'ignored'; readonly refusal: Refusal };
+
+const changed = (...events: readonly ControlEvent[]): Applied => ({ kind: 'changed', events });
+
+function ignored(code: Refusal['code'], sentence: string): Applied {
+  return { kind: 'ignored', refusal: { code, sentence } };
+}
+
+/** An entry without a command: a leader's first one. */
+export function applyNothing(state: ControlState, index: LogIndex): void {
+  state.appliedIndex = index;
+}
+
+export function applyCommand(state: ControlState, index: LogIndex, command: Command): Applied {
+  state.appliedIndex = index;
+  state.at = Math.max(state.at, command.at);
+  if (featureLevelOf[command.kind] > state.featureLevel) {
+    return ignored(
+      'refused',
+      `Entries of kind ${command.kind} come with a later feature level; upgrade all control nodes.`,
+    );
+  }
+  switch (command.kind) {
+    case 'raise-feature-level':
+      return onRaiseFeatureLevel(state, command);
+    case 'create-token':
+      return onCreateToken(state, command);
+    case 'revoke-token':
+      return onRevokeToken(state, command);
+    case 'begin-admission':
+      return onBeginAdmission(state, command);
+    case 'complete-admission':
+      return onCompleteAdmission(state, index, command);
+    case 'withdraw-admission':
+      return onWithdrawAdmission(state, command);
+    case 'begin-removal':
+      return onBeginRemoval(state, command);
+    case 'complete-removal':
+      return onCompleteRemoval(state, command);
+    case 'convict':
+      return onConvict(state, command);
+    case 'return':
+      return onReturn(state, command);
+    default:
+      return unreachable(command);
+  }
+}
+
+function onRaiseFeatureLevel(state: ControlState, command: RaiseFeatureLevel): Applied {
+  if (command.level !== state.featureLevel + 1 || command.level > featureLevelMax) {
+    return ignored('refused', `The feature level is ${state.featureLevel} and rises one at a time.`);
+  }
+  state.featureLevel = command.level;
+  return changed({ kind: 'feature-level', level: command.level });
+}
+
+function onCreateToken(state: ControlState, command: CreateToken): Applied {
+  if (state.tokens.has(toHex(command.publicKey))) return ignored('refused', 'This token is known already.');
+  if (state.tokens.size >= tokensMax) return ignored('busy', `There are ${tokensMax} tokens; revoke some first.`);
+  const { publicKey, roles, notAfter, usesMax } = command;
+  state.tokens.set(toHex(publicKey), { publicKey, roles, notAfter, usesMax, uses: 0 });
+  return changed({ kind: 'token-changed' });
+}
+
+function onRevokeToken(state: ControlState, command: RevokeToken): Applied {
+  if (!state.tokens.delete(toHex(command.publicKey))) return ignored('not-found', 'There is no such token.');
+  return changed({ kind: 'token-changed' });
+}
+
+function onBeginAdmission(state: ControlState, command: BeginAdmission): Applied {
+  const request = verifyJoinRequest(command.request, state.genesis.cluster, state.genesisHash);
+  if (request === undefined) return ignored('refused', 'The join request is not signed by its keys.');
+  if (state.memberByKey(request.signingKey) !== undefined || state.pendingByKey(request.signingKey) !== undefined) {
+    return ignored('refused', 'This key is admitted already; ask again to get its certificate.');
+  }
+  const refusal = judgeJoin(state, request, state.at);
+  if (refusal !== undefined) return { kind: 'ignored', refusal };
+  countTokenUse(state, request.tokenKey, 1);
+  const number = state.nextNumber++;
+  const statement = admitStatement(state, request, number, state.at);
+  state.pending.set(number, { statement, request, since: state.at });
+  return changed({ kind: 'signatures-wanted', statement });
+}
+
+function onCompleteAdmission(state: ControlState, index: LogIndex, command: CompleteAdmission): Applied {
+  const admission = state.pending.get(command.number);
+  if (admission === undefined) return ignored('not-found', 'There is no such admission.');
+  if (!isSigned(state, admission.statement, command.shares)) {
+    return ignored('refused', 'A majority of control nodes has not signed.');
+  }
+  state.pending.delete(command.number);
+  const member = admittedMember(admission, index, command.shares);
+  state.members.set(member.number, member);
+  for (const role of admission.request.roles) state.declarations.set(role.name, role);
+  return changed({ kind: 'admitted', member });
+}
+
+function admittedMember(admission: PendingAdmission, index: LogIndex, shares: readonly Share[]): AdmittedMember {
+  const { number, name, signingKey, exchangeKey, roles } = admission.statement;
+  return {
+    number,
+    name,
+    signingKey,
+    exchangeKey,
+    roles,
+    certificate: assembleCertificate(admission.statement, shares),
+    locator: admission.request.locator.bytes,
+    joinedAt: index,
+    status: 'alive',
+    incarnation: 0,
+  };
+}
+
+function onWithdrawAdmission(state: ControlState, command: WithdrawAdmission): Applied {
+  const admission = state.pending.get(command.number);
+  if (admission === undefined) return ignored('not-found', 'There is no such admission.');
+  if (state.at < admission.since + admissionLifeMs) return ignored('refused', 'The admission still has time.');
+  state.pending.delete(command.number);
+  countTokenUse(state, admission.request.tokenKey, -1);
+  return changed({ kind: 'withdrawn', number: command.number });
+}
+
+function onBeginRemoval(state: ControlState, command: BeginRemoval): Applied {
+  const member = state.members.get(command.number);
+  if (member === undefined) return ignored('not-found', 'There is no such member; `hivemind members` lists them.');
+  if (state.isControl(command.number)) {
+    return ignored('refused', `${member.name} is a control node and the control set is fixed; stop it instead.`);
+  }
+  const { cluster } = state.genesis;
+  const { number, reason } = command;
+  const statement = { kind: 'remove', cluster, epoch: state.epoch, controlSet: 0, number, reason } as const;
+  state.members.delete(number);
+  state.removed.set(number, { statement, certificate: undefined });
+  return changed({ kind: 'removing', member }, { kind: 'signatures-wanted', statement });
+}
+
+function onCompleteRemoval(state: ControlState, command: CompleteRemoval): Applied {
+  const removal = state.removed.get(command.number);
+  if (removal === undefined || removal.certificate !== undefined) return ignored('not-found', 'No such removal.');
+  if (!isSigned(state, removal.statement, command.shares)) {
+    return ignored('refused', 'A majority of control nodes has not signed.');
+  }
+  const certificate = assembleCertificate(removal.statement, command.shares);
+  state.removed.set(command.number, { statement: removal.statement, certificate });
+  return changed({ kind: 'removed', number: command.number, certificate: certificate.bytes });
+}
+
+function onConvict(state: ControlState, command: Convict): Applied {
+  const events: ControlEvent[] = [];
+  for (const { number, incarnation } of command.subjects) {
+    const member = state.members.get(number);
+    if (member === undefined || member.status === 'down' || member.incarnation !== incarnation) continue;
+    const convicted: AdmittedMember = { ...member, status: 'down' };
+    state.members.set(number, convicted);
+    events.push({ kind: 'convicted', member: convicted });
+  }
+  return events.length > 0 ? changed(...events) : ignored('refused', 'None of them is alive at that incarnation.');
+}
+
+function onReturn(state: ControlState, command: Return): Applied {
+  const member = state.members.get(command.number);
+  if (member === undefined) return ignored('not-found', 'There is no such member.');
+  if (member.status !== 'down' || command.incarnation !== member.incarnation + 1) {
+    return ignored('refused', 'Only a member that is down returns, at its next incarnation.');
+  }
+  const returned: AdmittedMember = { ...member, status: 'alive', incarnation: command.incarnation };
+  state.members.set(member.number, returned);
+  return changed({ kind: 'returned', member: returned });
+}
+
+function countTokenUse(state: ControlState, publicKey: Uint8Array, by: number): void {
+  const key = toHex(publicKey);
+  const token = state.tokens.get(key);
+  if (token !== undefined) state.tokens.set(key, { ...token, uses: Math.max(0, token.uses + by) });
+}
+
+function isSigned(state: ControlState, statement: Statement, shares: readonly Share[]): boolean {
+  const set = controlSetOf(state.genesis);
+  const signers = new Set(shares.filter((share) => verifyShare(share, statement, set)).map((share) => share.signer));
+  return signers.size === shares.length && signers.size >= majorityOf(set.signingKeys.size);
+}
+
+/** Whether a member that asks again asks for what it has: then it gets the same certificate once more. */
+export function isSameWish(member: AdmittedMember, request: JoinRequest): boolean {
+  return member.name === request.name && member.roles.join() === request.roles.map((role) => role.name).join();
+}

@@ -1,0 +1,111 @@
+/** What can be decided: the payloads of the event log. Kinds and their numbers are listed once, in wire/. */
+import type { Share } from '../certificate/certificate.ts';
+import type { RemovalReason } from '../certificate/statement.ts';
+import type { Incarnation, NodeNumber, WallMs } from '../identity.ts';
+
+interface Dated {
+  /** The leader's time of day when it proposed this; the state keeps it from going back. */
+  readonly at: WallMs;
+}
+
+/** Lets the control nodes apply newer kinds of entries, once all of them know these. */
+export interface RaiseFeatureLevel extends Dated {
+  readonly kind: 'raise-feature-level';
+  readonly level: number;
+}
+
+export interface CreateToken extends Dated {
+  readonly kind: 'create-token';
+  /** The public half; the pane never sees the token itself. */
+  readonly publicKey: Uint8Array;
+  /** Roles that it may admit; empty: any. */
+  readonly roles: readonly string[];
+  readonly notAfter: WallMs;
+  /** How many nodes it may admit; 0: any number. */
+  readonly usesMax: number;
+}
+
+export interface RevokeToken extends Dated {
+  readonly kind: 'revoke-token';
+  readonly publicKey: Uint8Array;
+}
+
+/** A join was found right; its number is taken, and the control nodes are asked to sign. Shown to no one yet. */
+export interface BeginAdmission extends Dated {
+  readonly kind: 'begin-admission';
+  /** The join request as both keys signed it. */
+  readonly request: Uint8Array;
+}
+
+/** A majority signed: from here on the node belongs. */
+export interface CompleteAdmission extends Dated {
+  readonly kind: 'complete-admission';
+  readonly number: NodeNumber;
+  readonly shares: readonly Share[];
+}
+
+/** Nobody got a certificate together in time; the number stays unused for ever. */
+export interface WithdrawAdmission extends Dated {
+  readonly kind: 'withdraw-admission';
+  readonly number: NodeNumber;
+}
+
+/** From here on the node does not belong; the control nodes are asked to sign that. */
+export interface BeginRemoval extends Dated {
+  readonly kind: 'begin-removal';
+  readonly number: NodeNumber;
+  readonly reason: RemovalReason;
+}
+
+export interface CompleteRemoval extends Dated {
+  readonly kind: 'complete-removal';
+  readonly number: NodeNumber;
+  readonly shares: readonly Share[];
+}
+
+export interface Conviction {
+  readonly number: NodeNumber;
+  readonly incarnation: Incarnation;
+}
+
+/** Its observers hold these members for dead. */
+export interface Convict extends Dated {
+  readonly kind: 'convict';
+  readonly subjects: readonly Conviction[];
+}
+
+/** A convicted member answered for itself and goes on at its next incarnation. */
+export interface Return extends Dated {
+  readonly kind: 'return';
+  readonly number: NodeNumber;
+  readonly incarnation: Incarnation;
+}
+
+export type Command =
+  | RaiseFeatureLevel
+  | CreateToken
+  | RevokeToken
+  | BeginAdmission
+  | CompleteAdmission
+  | WithdrawAdmission
+  | BeginRemoval
+  | CompleteRemoval
+  | Convict
+  | Return;
+
+/** The feature level from which on each kind may be applied. A kind above the committed level is a no-op. */
+export const featureLevelOf: Readonly<Record<Command['kind'], number>> = {
+  'raise-feature-level': 1,
+  'create-token': 1,
+  'revoke-token': 1,
+  'begin-admission': 1,
+  'complete-admission': 1,
+  'withdraw-admission': 1,
+  'begin-removal': 1,
+  'complete-removal': 1,
+  convict: 1,
+  return: 1,
+};
+
+/** The newest level that this version knows. */
+export const featureLevelMax = 1;

@@ -1,0 +1,303 @@
+/**
+ * How configs get where they are consumed: a publication is pushed to a few consumers, who pass it on; what was
+ * missed is found by comparing hashes and pulled, both ways; a consumer that starts asks its own kind first, and
+ * the owners when it is the first of them (HM-24 to 26).
+ */
+import { equalBytes } from '../bytes.ts';
+import type { RoleDeclaration } from '../certificate/join-request.ts';
+import {
+  type Config,
+  Configs,
+  configValueBytesMax,
+  type HeldSeq,
+  type PutOutcome,
+  signConfig,
+} from '../config/config.ts';
+import type { SigningKey } from '../crypto.ts';
+import { HivemindError } from '../error.ts';
+import type { MonotonicMs, NodeNumber } from '../identity.ts';
+import { type Random, shuffled } from '../seam/random.ts';
+import { type ConfigPage, configPage } from '../wire/peer-message.ts';
+import type { Instant } from './instant.ts';
+import type { Membership } from './membership.ts';
+import type { Outbox, Outcome } from './outbox.ts';
+
+/** Consumers that a publication is pushed to, and that each of them passes it on to (HM-24). */
+export const pushFanout = 2;
+export const antiEntropyPeriodMs = 5_000;
+export const syncAnswerMs = 3_000;
+/** Values in one answer or push. */
+export const configPageBytesMax = 1_048_576;
+/** Pages pulled in a row from one peer. */
+const pagesMax = 64;
+/** Configs of owners that are not known yet, kept until their certificates come. */
+const orphansMax = 256;
+/** Bootstrap gives up on peers that do not answer and says how many configs it has. */
+export const bootstrapPatienceMs = 4_000;
+
+export class ConfigExchange {
+  readonly configs: Configs;
+  private readonly self: NodeNumber;
+  private readonly key: SigningKey;
+  private readonly membership: Membership;
+  private readonly outbox: Outbox;
+  private readonly random: Random;
+  /** Roles performed here whose declarations consume something. */
+  private readonly consumed: readonly string[];
+  private readonly performed: readonly RoleDeclaration[];
+  private readonly onUnknownOwner: (owner: NodeNumber, from: NodeNumber, at: Instant) => void;
+  private readonly orphans = new Map<string, Config>();
+  private nextSyncAt: MonotonicMs;
+
+  constructor(parts: {
+    readonly self: NodeNumber;
+    readonly key: SigningKey;
+    readonly membership: Membership;
+    readonly outbox: Outbox;
+    readonly random: Random;
+    readonly performed: readonly RoleDeclaration[];
+    readonly onUnknownOwner: (owner: NodeNumber, from: NodeNumber, at: Instant) => void;
+    readonly at: Instant;
+  }) {
+    this.self = parts.self;
+    this.key = parts.key;
+    this.membership = parts.membership;
+    this.outbox = parts.outbox;
+    this.random = parts.random;
+    this.performed = parts.performed;
+    this.onUnknownOwner = parts.onUnknownOwner;
+    this.configs = new Configs(parts.membership.directory.cluster);
+    this.consumed = [...new Set(parts.performed.flatMap((role) => role.consumes))].sort();
+    this.nextSyncAt = parts.at.now + this.random.below(antiEntropyPeriodMs);
+  }
+
+  nextTickAt(): MonotonicMs {
+    return this.nextSyncAt;
+  }
+
+  /** Anti-entropy: what I consume with one of my kind or an owner, what I own with one of its consumers. */
+  tick(at: Instant): void {
+    if (at.now < this.nextSyncAt) return;
+    this.nextSyncAt = at.now + antiEntropyPeriodMs / 2 + this.random.below(antiEntropyPeriodMs);
+    for (const role of this.consumed) {
+      const peers = this.consumers(role);
+      const [peer] = shuffled(peers.length > 0 ? peers : this.performers(role), this.random);
+      if (peer !== undefined) this.sync(role, peer, at);
+    }
+    for (const { name: role } of this.performed) {
+      if (this.configs.get(role, this.self) === undefined) continue;
+      const [consumer] = shuffled(this.consumers(role), this.random);
+      if (consumer !== undefined) this.sync(role, consumer, at);
+    }
+  }
+
+  // — publishing —
+
+  /**
+   * Before a first publication: whoever lost its data learns from its consumers which seq it had reached, so
+   * that its next one is newer.
+   */
+  learnOwn(role: string, then: (at: Instant) => void, at: Instant): void {
+    const asked = this.configs.get(role, this.self) === undefined ? this.consumers(role).slice(0, pushFanout) : [];
+    let open = asked.length;
+    if (open === 0) then(at);
+    for (const consumer of asked) {
+      this.sync(role, consumer, at, (_ok, later) => {
+        open--;
+        if (open === 0) then(later);
+      });
+    }
+  }
+
+  /** The config to make durable before anyone sees it: a new one, or the held one when `value` is the same. */
+  prepare(role: string, value: Uint8Array): { readonly config: Config; readonly isNew: boolean } | HivemindError {
+    if (value.length > configValueBytesMax) {
+      const sentence = `The config of ${role} takes ${value.length} bytes; ${configValueBytesMax} is the most.`;
+      return new HivemindError('config-too-large', sentence);
+    }
+    const held = this.configs.get(role, this.self);
+    if (held !== undefined && equalBytes(held.value, value)) return { config: held, isNew: false };
+    const unsigned = { owner: this.self, role, seq: (held?.seq ?? 0) + 1, value };
+    return { config: signConfig(this.key, this.membership.directory.cluster, unsigned), isNew: true };
+  }
+
+  /** Keeps an own config; it is pushed by `push` when it is durable. */
+  keepOwn(config: Config): void {
+    this.configs.put(config, this.key.publicKey);
+  }
+
+  push(config: Config, except: readonly NodeNumber[] = []): void {
+    const others = this.consumers(config.role).filter((number) => !except.includes(number));
+    for (const number of shuffled(others, this.random).slice(0, pushFanout)) this.postTo(number, [config]);
+    this.outbox.event({ kind: 'config', role: config.role, owner: config.owner, seq: config.seq });
+  }
+
+  // — receiving —
+
+  onConfigs(from: NodeNumber, configs: readonly Config[], at: Instant): void {
+    for (const config of configs) this.take(config, from, at);
+  }
+
+  private take(config: Config, from: NodeNumber, at: Instant): PutOutcome | undefined {
+    const { directory } = this.membership;
+    if (directory.removed.has(config.owner)) return undefined;
+    const owner = directory.get(config.owner);
+    if (owner === undefined) {
+      this.keepOrphan(config, from, at);
+      return undefined;
+    }
+    if (!owner.roles.includes(config.role)) return undefined;
+    const outcome = this.configs.put(config, owner.signingKey);
+    if (outcome !== 'newer') return outcome;
+    this.replaceNamesake(config);
+    this.push(config, [from, config.owner]);
+    return outcome;
+  }
+
+  /** A node that joined anew under its old name replaces what the old number had published. */
+  private replaceNamesake(config: Config): void {
+    const { directory } = this.membership;
+    const name = directory.nameOf(config.owner);
+    for (const { owner } of this.configs.list(config.role)) {
+      if (owner < config.owner && directory.nameOf(owner) === name) this.forget(owner);
+    }
+  }
+
+  private keepOrphan(config: Config, from: NodeNumber, at: Instant): void {
+    const key = `${config.role}/${config.owner}`;
+    const held = this.orphans.get(key);
+    if (held !== undefined ? held.seq >= config.seq : this.orphans.size >= orphansMax) return;
+    this.orphans.set(key, config);
+    this.onUnknownOwner(config.owner, from, at);
+  }
+
+  /** A member became known: what came before its certificate counts now. */
+  onMember(number: NodeNumber, at: Instant): void {
+    for (const [key, config] of this.orphans) {
+      if (config.owner !== number) continue;
+      this.orphans.delete(key);
+      this.take(config, number, at);
+    }
+  }
+
+  forget(owner: NodeNumber): void {
+    for (const config of this.configs.forget(owner)) {
+      this.outbox.event({ kind: 'config-gone', role: config.role, owner });
+    }
+  }
+
+  // — comparing —
+
+  onSync(role: string, hash: Uint8Array, held: readonly HeldSeq[]): ConfigPage {
+    if (Buffer.compare(hash, this.configs.hash(role)) === 0) return { configs: [], wanted: [] };
+    return {
+      configs: this.configs.newerThan(role, held, configPageBytesMax),
+      wanted: this.consumed.includes(role) ? this.configs.olderThan(role, held) : [],
+    };
+  }
+
+  private sync(role: string, peer: NodeNumber, at: Instant, done: (ok: boolean, at: Instant) => void = () => {}): void {
+    this.pullPage(role, peer, pagesMax, done, at);
+  }
+
+  private pullPage(
+    role: string,
+    peer: NodeNumber,
+    pagesLeft: number,
+    done: (ok: boolean, at: Instant) => void,
+    at: Instant,
+  ): void {
+    const target = this.membership.directory.target(peer);
+    if (target === undefined || pagesLeft === 0) {
+      done(pagesLeft === 0, at);
+      return;
+    }
+    const request = {
+      kind: 'config-sync',
+      role,
+      hash: this.configs.hash(role),
+      held: this.configs.held(role),
+    } as const;
+    const then = (outcome: Outcome<ConfigPage>, later: Instant): void => {
+      if (!outcome.ok) {
+        done(false, later);
+        return;
+      }
+      const { configs, wanted } = outcome.value;
+      const outcomes = configs.map((config) => this.take(config, peer, later));
+      const mine = wanted.map((owner) => this.configs.get(role, owner)).filter((config) => config !== undefined);
+      if (mine.length > 0) this.postTo(peer, mine);
+      if (outcomes.includes('newer')) this.pullPage(role, peer, pagesLeft - 1, done, later);
+      else done(true, later);
+    };
+    this.outbox.ask(target, request, configPage, syncAnswerMs, then, at);
+  }
+
+  // — starting —
+
+  /**
+   * Fills the configs that `role` consumes: from the first of its `bootstrapFrom` roles that has a living member
+   * who answers. Peers of a role that consumes the same have the whole map; owners have their own each.
+   */
+  bootstrap(role: string, then: (from: readonly NodeNumber[], at: Instant) => void, at: Instant): void {
+    const wanted = this.declared(role)?.consumes ?? [];
+    const steps = wanted.map((consumed) => this.sourcesFor(role, consumed));
+    let open = 1;
+    const asked: NodeNumber[] = [];
+    const settle = (later: Instant): void => {
+      open--;
+      if (open === 0) then(asked, later);
+    };
+    wanted.forEach((consumed, position) => {
+      for (const peer of steps[position] ?? []) {
+        open++;
+        asked.push(peer);
+        this.sync(consumed, peer, at, (_ok, later) => settle(later));
+      }
+    });
+    settle(at);
+  }
+
+  /** Warm: two of the peers that have it all. Cold: every owner. */
+  private sourcesFor(role: string, consumed: string): readonly NodeNumber[] {
+    for (const source of this.declared(role)?.bootstrapFrom ?? []) {
+      const numbers = this.performers(source).filter((number) => number !== this.self);
+      if (numbers.length === 0) continue;
+      const holdsAll = this.declared(source)?.consumes.includes(consumed) === true;
+      return holdsAll ? shuffled(numbers, this.random).slice(0, pushFanout) : numbers;
+    }
+    return this.performers(consumed).filter((number) => number !== this.self);
+  }
+
+  // — who is who —
+
+  private declared(
+    role: string,
+  ): { readonly consumes: readonly string[]; readonly bootstrapFrom: readonly string[] } | undefined {
+    return this.membership.directory.declarations.get(role);
+  }
+
+  /** Living members that perform `role`, this one included. */
+  private performers(role: string): readonly NodeNumber[] {
+    const { directory, swim } = this.membership;
+    const isLive = (number: NodeNumber): boolean => swim.statusOf(number)?.status !== 'down';
+    return directory
+      .list()
+      .filter((record) => record.roles.includes(role) && isLive(record.number))
+      .map((record) => record.number);
+  }
+
+  /** Living members other than this one that perform some role which consumes `role`. */
+  consumers(role: string): readonly NodeNumber[] {
+    const { declarations } = this.membership.directory;
+    const consuming = [...declarations.values()].filter((each) => each.consumes.includes(role));
+    const numbers = new Set(consuming.flatMap((each) => this.performers(each.name)));
+    numbers.delete(this.self);
+    return [...numbers].sort((a, b) => a - b);
+  }
+
+  private postTo(number: NodeNumber, configs: readonly Config[]): void {
+    const target = this.membership.directory.target(number);
+    if (target !== undefined) this.outbox.post(target, { kind: 'configs', configs });
+  }
+}

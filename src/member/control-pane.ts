@@ -1,0 +1,349 @@
+/**
+ * What a control node does beyond being a member: it votes and keeps the log, admits, signs, convicts, and
+ * answers keep-alives. Whatever changes the cluster goes through the leader's log; a follower passes it on.
+ */
+import { unreachable } from '../assert.ts';
+import type { Certificate, Share } from '../certificate/certificate.ts';
+import { type JoinRequest, verifyJoinRequest } from '../certificate/join-request.ts';
+import { admissionLifeMs, judgeJoin } from '../control/admission-policy.ts';
+import { type Applied, type ControlEvent, isSameWish } from '../control/apply.ts';
+import type { Command } from '../control/command.ts';
+import type { AdmittedMember, ControlState } from '../control/control-state.ts';
+import type { KeepAlive, KeepAliveAnswer } from '../control/keep-alive.ts';
+import type { SigningKey } from '../crypto.ts';
+import { HivemindError } from '../error.ts';
+import type { LogIndex, MonotonicMs, NodeNumber } from '../identity.ts';
+import type { Raft } from '../raft/raft.ts';
+import { Jury } from '../swim/jury.ts';
+import type { Accusation, Report } from '../swim/message.ts';
+import type { Admission, PaneAsk, PaneStatus } from '../wire/peer-message.ts';
+import { DecisionLog, type Verdict } from './decision-log.ts';
+import type { Instant } from './instant.ts';
+import type { Membership } from './membership.ts';
+import type { Outbox } from './outbox.ts';
+import { PaneWatch } from './pane-health.ts';
+import { Signatures } from './signatures.ts';
+
+/** Joiners that wait for their certificate; one more is refused as busy. */
+export const joinersMax = 1_024;
+/** A joiner hears by then how it went, or asks again; below its own limit for an answer. */
+export const admissionAnswerMs = 8_000;
+/** A convicted member's return, a verdict: proposed once in this time. */
+const convictRepeatMs = 500;
+
+export type PaneReply<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly error: HivemindError };
+type Then<T> = (reply: PaneReply<T>, at: Instant) => void;
+
+interface Joiner {
+  readonly then: Then<Admission>;
+  readonly until: MonotonicMs;
+}
+
+export class ControlPane {
+  readonly log: DecisionLog;
+  readonly watch: PaneWatch;
+  private readonly self: NodeNumber;
+  private readonly membership: Membership;
+  private readonly outbox: Outbox;
+  private readonly signatures: Signatures;
+  private readonly jury = new Jury();
+  private readonly joiners = new Map<NodeNumber, Joiner[]>();
+  private convictedAt: MonotonicMs = Number.NEGATIVE_INFINITY;
+  private leaderSeen: NodeNumber | undefined;
+  private nextHousekeepingAt: MonotonicMs;
+
+  constructor(parts: {
+    readonly self: NodeNumber;
+    readonly key: SigningKey;
+    readonly raft: Raft;
+    readonly state: ControlState;
+    readonly membership: Membership;
+    readonly outbox: Outbox;
+    readonly at: Instant;
+  }) {
+    const { self, membership, outbox, raft, state } = parts;
+    const { directory } = membership;
+    this.self = self;
+    this.membership = membership;
+    this.outbox = outbox;
+    this.signatures = new Signatures({ key: parts.key, self, directory, outbox });
+    this.watch = new PaneWatch(raft, parts.at);
+    this.nextHousekeepingAt = parts.at.now;
+    const onApplied = this.onApplied.bind(this);
+    this.log = new DecisionLog({ raft, state, outbox, directory, onApplied });
+  }
+
+  get state(): ControlState {
+    return this.log.state;
+  }
+
+  get leader(): NodeNumber | undefined {
+    return this.log.raft.leader;
+  }
+
+  get leads(): boolean {
+    return this.log.raft.role === 'leader';
+  }
+
+  nextTickAt(): MonotonicMs {
+    const verdictAt = this.leads ? this.jury.nextVerdictAt() : Number.POSITIVE_INFINITY;
+    return Math.min(this.log.nextTickAt(), this.signatures.nextTickAt(), verdictAt, this.nextHousekeepingAt);
+  }
+
+  tick(at: Instant): void {
+    this.log.tick(at);
+    this.signatures.tick(this.leader, at);
+    if (this.leads) this.lead(at);
+    if (at.now >= this.nextHousekeepingAt) this.keepHouse(at);
+    this.followHealth(at);
+  }
+
+  // — what the leader does by itself —
+
+  private lead(at: Instant): void {
+    for (const command of this.signatures.takeComplete(at)) this.log.propose(command, () => {}, at);
+    if (at.now < this.convictedAt + convictRepeatMs) return;
+    const members = [...this.state.members.values()];
+    const live = members.filter((member) => member.status === 'alive').map((member) => member.number);
+    const verdicts = this.jury.verdicts(at.now, live, (number) => this.state.members.get(number)?.incarnation);
+    if (verdicts.length === 0) return;
+    this.convictedAt = at.now;
+    this.log.propose({ kind: 'convict', at: at.wall, subjects: verdicts }, () => {}, at);
+  }
+
+  private keepHouse(at: Instant): void {
+    this.nextHousekeepingAt = at.now + 250;
+    for (const [number, waiting] of this.joiners) {
+      const late = waiting.filter((joiner) => at.now >= joiner.until);
+      for (const joiner of late) joiner.then({ ok: false, error: noQuorum() }, at);
+      this.setJoiners(
+        number,
+        waiting.filter((joiner) => at.now < joiner.until),
+      );
+    }
+    if (!this.leads) return;
+    for (const { statement, since } of this.state.pending.values()) {
+      if (at.wall < since + admissionLifeMs) continue;
+      this.log.propose({ kind: 'withdraw-admission', at: at.wall, number: statement.number }, () => {}, at);
+    }
+  }
+
+  private followHealth(at: Instant): void {
+    if (this.leader !== this.leaderSeen) {
+      this.leaderSeen = this.leader;
+      const term = this.log.raft.term;
+      if (this.leader !== undefined) this.outbox.event({ kind: 'leader', number: this.leader, term });
+    }
+    if (!this.watch.update(at)) return;
+    this.membership.spread({ kind: 'pane-changed', by: this.self, at: at.wall }, at);
+  }
+
+  // — joins —
+
+  /** Judges and admits, as the leader; a follower's caller passes the request on. */
+  join(bytes: Uint8Array, then: Then<Admission>, at: Instant): void {
+    const { genesis, genesisHash } = this.state;
+    const request = verifyJoinRequest(bytes, genesis.cluster, genesisHash);
+    if (request === undefined) {
+      const sentence = 'The join request is not signed by its node and its token for this cluster; check the token.';
+      then({ ok: false, error: new HivemindError('token-invalid', sentence) }, at);
+      return;
+    }
+    const member = this.state.memberByKey(request.signingKey);
+    if (member !== undefined) this.answerMember(member, request, then, at);
+    else if (this.watch.health.state === 'degraded') then({ ok: false, error: noQuorum() }, at);
+    else this.beginAdmission(request, then, at);
+  }
+
+  /** Who asks again gets the same again: a lost answer must not burn a token. */
+  private answerMember(member: AdmittedMember, request: JoinRequest, then: Then<Admission>, at: Instant): void {
+    if (member.certificate !== undefined && isSameWish(member, request)) {
+      then({ ok: true, value: this.admissionOf(member.certificate) }, at);
+      return;
+    }
+    const roles = member.roles.join(', ');
+    const sentence = `This key belongs to ${member.name} with the roles ${roles}; leave first to join otherwise.`;
+    then({ ok: false, error: new HivemindError('join-refused', sentence) }, at);
+  }
+
+  private beginAdmission(request: JoinRequest, then: Then<Admission>, at: Instant): void {
+    const pending = this.state.pendingByKey(request.signingKey);
+    if (pending !== undefined) {
+      this.await(pending.statement.number, then, at);
+      return;
+    }
+    const refusal = judgeJoin(this.state, request, Math.max(at.wall, this.state.at));
+    if (refusal !== undefined) {
+      then({ ok: false, error: new HivemindError(refusal.code, refusal.sentence) }, at);
+      return;
+    }
+    const command: Command = { kind: 'begin-admission', at: at.wall, request: request.bytes };
+    this.log.propose(command, (verdict, later) => this.onAdmissionBegun(request, verdict, then, later), at);
+  }
+
+  private onAdmissionBegun(request: JoinRequest, verdict: Verdict, then: Then<Admission>, at: Instant): void {
+    const pending = this.state.pendingByKey(request.signingKey);
+    if (pending !== undefined) this.await(pending.statement.number, then, at);
+    else then({ ok: false, error: verdict.ok ? refusalOf(verdict.applied) : verdict.error }, at);
+  }
+
+  private await(number: NodeNumber, then: Then<Admission>, at: Instant): void {
+    const waiting = this.joiners.get(number) ?? [];
+    if (this.joiners.size >= joinersMax || waiting.length >= joinersMax) {
+      then({ ok: false, error: new HivemindError('busy', 'Too many nodes are joining; try again in a moment.') }, at);
+      return;
+    }
+    this.setJoiners(number, [...waiting, { then, until: at.now + admissionAnswerMs }]);
+  }
+
+  private setJoiners(number: NodeNumber, waiting: Joiner[]): void {
+    if (waiting.length > 0) this.joiners.set(number, waiting);
+    else this.joiners.delete(number);
+  }
+
+  private admissionOf(certificate: Certificate): Admission {
+    return { certificate: certificate.bytes, digest: this.membership.digest(this.state.epoch) };
+  }
+
+  // — other things asked of the pane —
+
+  /** Carries out what member `from` asked, as the leader. */
+  ask(from: NodeNumber, ask: PaneAsk, then: Then<LogIndex>, at: Instant): void {
+    const command = this.commandFor(from, ask, at);
+    if (command instanceof HivemindError) {
+      then({ ok: false, error: command }, at);
+      return;
+    }
+    this.log.propose(command, (verdict, later) => then(decidedReply(verdict), later), at);
+  }
+
+  private commandFor(from: NodeNumber, ask: PaneAsk, at: Instant): Command | HivemindError {
+    const dated = { at: at.wall };
+    switch (ask.kind) {
+      case 'remove':
+        return {
+          kind: 'begin-removal',
+          ...dated,
+          number: ask.number,
+          reason: ask.number === from ? 'left' : 'removed',
+        };
+      case 'return':
+        return { kind: 'return', ...dated, number: from, incarnation: ask.incarnation };
+      case 'create-token':
+        if (ask.notAfter <= at.wall) {
+          return new HivemindError('usage', 'A token must expire in the future; give --ttl a longer time.');
+        }
+        return { ...ask, ...dated };
+      case 'revoke-token':
+        return { ...ask, ...dated };
+      default:
+        return unreachable(ask);
+    }
+  }
+
+  // — what the log decided —
+
+  private onApplied(index: LogIndex, command: Command, applied: Applied, at: Instant): void {
+    this.membership.logIndex = index;
+    if (applied.kind === 'ignored') return;
+    this.outbox.event({ kind: 'decided', index, what: command.kind });
+    for (const event of applied.events) this.onEvent(event, at);
+  }
+
+  private onEvent(event: ControlEvent, at: Instant): void {
+    switch (event.kind) {
+      case 'signatures-wanted':
+        this.signatures.want(event.statement, this.leader, at);
+        break;
+      case 'admitted':
+        this.onAdmitted(event.member, at);
+        break;
+      case 'withdrawn':
+        this.signatures.settle(event.number);
+        break;
+      case 'removing':
+        this.membership.remove(event.member.number, undefined, at);
+        break;
+      case 'removed':
+        this.signatures.settle(event.number);
+        this.membership.remove(event.number, event.certificate, at);
+        break;
+      case 'convicted':
+      case 'returned': {
+        const { number, incarnation, status } = event.member;
+        this.membership.publish({ number, incarnation, status }, at);
+        break;
+      }
+      case 'token-changed':
+      case 'feature-level':
+        break;
+      default:
+        unreachable(event);
+    }
+  }
+
+  private onAdmitted(member: AdmittedMember, at: Instant): void {
+    const { number, certificate, incarnation } = member;
+    this.signatures.settle(number);
+    if (certificate === undefined) return;
+    const { directory } = this.membership;
+    const record = directory.admit(certificate.bytes, at.wall);
+    directory.declare([...this.state.declarations.values()]);
+    if (record === undefined) return;
+    if (member.locator !== undefined) directory.locate(member.locator);
+    this.membership.learn(record, 'alive', incarnation, at);
+    this.membership.publish({ number, incarnation, status: 'alive' }, at);
+    const admission = this.admissionOf(certificate);
+    for (const joiner of this.joiners.get(number) ?? []) joiner.then({ ok: true, value: admission }, at);
+    this.joiners.delete(number);
+  }
+
+  // — messages —
+
+  onTestimony(from: NodeNumber, message: Accusation | Report, at: Instant): void {
+    if (message.kind === 'accusation') this.jury.accuse(from, message.subject, at.now);
+    else this.jury.report(from, message.subject, message.incarnation, at.now);
+  }
+
+  onShare(from: NodeNumber, number: NodeNumber, statement: 'admit' | 'remove', share: Share, at: Instant): void {
+    if (share.signer !== from) return;
+    this.signatures.onShare(number, statement, share);
+    if (this.leads) this.lead(at);
+  }
+
+  onKeepAlive(message: KeepAlive): KeepAliveAnswer {
+    return {
+      kind: 'keep-alive-answer',
+      nonce: message.nonce,
+      epoch: this.state.epoch,
+      logIndex: this.state.appliedIndex,
+      health: this.watch.health,
+      membershipHash: this.membership.hash(),
+    };
+  }
+
+  status(): PaneStatus {
+    const { role, term, commitIndex, lastIndex } = this.log.raft;
+    return { number: this.self, role, term, commitIndex, lastIndex, health: this.watch.health };
+  }
+}
+
+function decidedReply(verdict: Verdict): PaneReply<LogIndex> {
+  if (!verdict.ok) return verdict;
+  if (verdict.applied.kind === 'ignored') return { ok: false, error: refusalOf(verdict.applied) };
+  return { ok: true, value: verdict.index };
+}
+
+function refusalOf(applied: Applied): HivemindError {
+  if (applied.kind === 'ignored') return new HivemindError(applied.refusal.code, applied.refusal.sentence);
+  return new HivemindError('busy', 'The admission was withdrawn meanwhile; ask again.');
+}
+
+export function noQuorum(): HivemindError {
+  return new HivemindError(
+    'no-quorum',
+    'The cluster is degraded: too few control nodes are in touch to decide anything; bring them back and try again.',
+  );
+}

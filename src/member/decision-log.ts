@@ -1,0 +1,174 @@
+/**
+ * The pane's log on one control node: drives the Raft machine, applies what is committed, and tells whoever
+ * proposed something how it ended. It decides nothing about members.
+ */
+import { unreachable } from '../assert.ts';
+import { type Applied, applyCommand, applyNothing } from '../control/apply.ts';
+import type { Command } from '../control/command.ts';
+import type { ControlState } from '../control/control-state.ts';
+import { HivemindError } from '../error.ts';
+import type { LogIndex, MonotonicMs, NodeNumber, Term } from '../identity.ts';
+import type { AddressedRaftMessage, RaftMessage } from '../raft/message.ts';
+import type { Raft } from '../raft/raft.ts';
+import { chainHash, chainStart, type LogEntry } from '../seam/log-store.ts';
+import { decodeCommand, encodeCommand } from '../wire/command.ts';
+import type { Directory } from './directory.ts';
+import type { Instant } from './instant.ts';
+import type { Outbox } from './outbox.ts';
+
+/** Proposals whose fate is open; one more is refused as busy. */
+export const proposalsMax = 4_096;
+
+export type Verdict =
+  | { readonly ok: true; readonly index: LogIndex; readonly applied: Applied }
+  | { readonly ok: false; readonly error: HivemindError };
+
+interface Proposal {
+  readonly term: Term;
+  readonly then: (verdict: Verdict, at: Instant) => void;
+}
+
+export type OnApplied = (index: LogIndex, command: Command, applied: Applied, at: Instant) => void;
+
+export class DecisionLog {
+  readonly raft: Raft;
+  readonly state: ControlState;
+  /** The hash chain up to the last applied entry. */
+  chain: Uint8Array = chainStart;
+  private readonly outbox: Outbox;
+  private readonly directory: Directory;
+  private readonly onApplied: OnApplied;
+  private readonly proposals = new Map<LogIndex, Proposal>();
+  /** Messages that wait for the write in flight. */
+  private afterWrite: readonly AddressedRaftMessage[] = [];
+
+  constructor(parts: {
+    readonly raft: Raft;
+    readonly state: ControlState;
+    readonly outbox: Outbox;
+    readonly directory: Directory;
+    readonly onApplied: OnApplied;
+  }) {
+    this.raft = parts.raft;
+    this.state = parts.state;
+    this.outbox = parts.outbox;
+    this.directory = parts.directory;
+    this.onApplied = parts.onApplied;
+  }
+
+  /** Proposes a command; `then` is called once, when it is applied or when nobody can tell any more. */
+  propose(command: Command, then: Proposal['then'], at: Instant): void {
+    const refused = this.tryPropose(command, then, at);
+    if (refused !== undefined) then({ ok: false, error: refused }, at);
+    this.pump(at);
+  }
+
+  private tryPropose(command: Command, then: Proposal['then'], at: Instant): HivemindError | undefined {
+    if (this.proposals.size >= proposalsMax) return busy();
+    const proposed = this.raft.propose([encodeCommand(command)], at.now);
+    switch (proposed.kind) {
+      case 'accepted':
+        this.proposals.set(proposed.firstIndex, { term: proposed.term, then });
+        return undefined;
+      case 'busy':
+        return busy();
+      case 'not-leader':
+        return new HivemindError('not-leader', 'This control node does not lead; ask again.');
+      default:
+        return unreachable(proposed);
+    }
+  }
+
+  receive(from: NodeNumber, message: RaftMessage, at: Instant): void {
+    this.raft.receive(from, message, at.now);
+    this.pump(at);
+  }
+
+  tick(at: Instant): void {
+    this.raft.tick(at.now);
+    this.pump(at);
+  }
+
+  onWritten(id: number, at: Instant): void {
+    this.send(this.afterWrite);
+    this.afterWrite = [];
+    this.raft.persisted(id, at.now);
+    this.pump(at);
+  }
+
+  nextTickAt(): MonotonicMs {
+    return this.raft.nextTickAt();
+  }
+
+  /** Committed entries from `from` on: the only ones that anybody is shown (HM-8). */
+  committed(from: LogIndex, most: number): readonly LogEntry[] {
+    const last = this.state.appliedIndex;
+    const wanted = Math.min(most, Math.max(0, last - from + 1));
+    return wanted === 0 ? [] : this.raft.entriesFrom(Math.max(1, from), wanted);
+  }
+
+  private pump(at: Instant): void {
+    for (let ready = this.raft.takeReady(); ready !== undefined; ready = this.raft.takeReady()) {
+      if (ready.write !== undefined) {
+        const { id, ...write } = ready.write;
+        this.afterWrite = ready.sendAfterWrite;
+        this.outbox.push({ kind: 'write', id, write });
+      }
+      this.send(ready.sendNow);
+      for (const entry of ready.committed) this.apply(entry, at);
+    }
+    this.giveUpLostProposals(at);
+  }
+
+  private send(messages: readonly AddressedRaftMessage[]): void {
+    for (const { to, message } of messages) {
+      const target = this.directory.target(to);
+      if (target !== undefined) this.outbox.post(target, { kind: 'raft', message });
+    }
+  }
+
+  private apply(entry: LogEntry, at: Instant): void {
+    this.chain = chainHash(this.chain, entry);
+    const proposal = this.proposals.get(entry.index);
+    this.proposals.delete(entry.index);
+    const applied = this.applyPayload(entry, at);
+    if (proposal === undefined) return;
+    if (proposal.term === entry.term && applied !== undefined) {
+      proposal.then({ ok: true, index: entry.index, applied }, at);
+    } else {
+      proposal.then({ ok: false, error: lostLead() }, at);
+    }
+  }
+
+  private applyPayload(entry: LogEntry, at: Instant): Applied | undefined {
+    if (entry.payload.length === 0) {
+      applyNothing(this.state, entry.index);
+      return undefined;
+    }
+    const command = decodeCommand(entry.payload);
+    if (command === undefined) {
+      const reason = `Entry ${entry.index} of the event log is of a kind that this version does not know; upgrade it.`;
+      this.outbox.push({ kind: 'halt', reason: new HivemindError('data-format', reason) });
+      return undefined;
+    }
+    const applied = applyCommand(this.state, entry.index, command);
+    this.onApplied(entry.index, command, applied, at);
+    return applied;
+  }
+
+  /** A leader that steps down cannot tell how its open proposals end: they may still be committed. */
+  private giveUpLostProposals(at: Instant): void {
+    if (this.proposals.size === 0 || this.raft.role === 'leader') return;
+    const lost = [...this.proposals.values()];
+    this.proposals.clear();
+    for (const proposal of lost) proposal.then({ ok: false, error: lostLead() }, at);
+  }
+}
+
+function busy(): HivemindError {
+  return new HivemindError('busy', 'The control pane has too much undecided; try again in a moment.');
+}
+
+function lostLead(): HivemindError {
+  return new HivemindError('not-leader', 'The leader changed before this was decided; ask again.');
+}

@@ -1,0 +1,167 @@
+/**
+ * Who the members are: certified names, keys and roles, and where each says it is. Nothing enters it that the
+ * genesis or a majority of control nodes did not sign.
+ */
+import { ByteReader, ByteWriter, toHex } from '../bytes.ts';
+import { type ControlSet, controlSetOf, isAdmission, verifyCertificate } from '../certificate/certificate.ts';
+import { encodeGenesis, type Genesis, genesisHash } from '../certificate/genesis.ts';
+import type { RoleDeclaration } from '../certificate/join-request.ts';
+import { type Locator, verifyLocator } from '../certificate/locator.ts';
+import { clockSkewMs, membersMax } from '../control/admission-policy.ts';
+import { controlRole } from '../control/control-state.ts';
+import type { Endpoint, NodeNumber, WallMs } from '../identity.ts';
+import type { StreamTarget } from '../seam/streams.ts';
+
+export interface MemberRecord {
+  readonly number: NodeNumber;
+  readonly name: string;
+  readonly roles: readonly string[];
+  readonly signingKey: Uint8Array;
+  readonly exchangeKey: Uint8Array;
+  /** Nothing for the genesis's control nodes. */
+  readonly certificate: Uint8Array | undefined;
+  readonly locator: Locator | undefined;
+  /** Where to reach it, the best first. */
+  readonly endpoints: readonly Endpoint[];
+}
+
+/** Role declarations that a node keeps. */
+const declarationsMax = 256;
+
+export class Directory {
+  readonly genesis: Genesis;
+  readonly genesisBytes: Uint8Array;
+  readonly genesisHash: Uint8Array;
+  readonly controlSet: ControlSet;
+  readonly removed: Set<NodeNumber> = new Set();
+  readonly declarations: Map<string, RoleDeclaration> = new Map();
+  private readonly records = new Map<NodeNumber, MemberRecord>();
+  private readonly numbersByKey = new Map<string, NodeNumber>();
+
+  constructor(genesis: Genesis) {
+    this.genesis = genesis;
+    this.genesisBytes = encodeGenesis(genesis);
+    this.genesisHash = genesisHash(genesis);
+    this.controlSet = controlSetOf(genesis);
+    for (const node of genesis.control) {
+      this.keep({ ...node, roles: [controlRole], certificate: undefined, locator: undefined });
+    }
+  }
+
+  get cluster(): Uint8Array {
+    return this.genesis.cluster;
+  }
+
+  get(number: NodeNumber): MemberRecord | undefined {
+    return this.records.get(number);
+  }
+
+  /** All members, by number. */
+  list(): readonly MemberRecord[] {
+    return [...this.records.values()].sort((a, b) => a.number - b.number);
+  }
+
+  numberOf(signingKey: Uint8Array): NodeNumber | undefined {
+    return this.numbersByKey.get(toHex(signingKey));
+  }
+
+  byName(name: string): MemberRecord | undefined {
+    return this.list().find((record) => record.name === name);
+  }
+
+  nameOf(number: NodeNumber): string {
+    return this.records.get(number)?.name ?? `#${number}`;
+  }
+
+  isControl(number: NodeNumber): boolean {
+    return this.controlSet.signingKeys.has(number);
+  }
+
+  controlNumbers(): readonly NodeNumber[] {
+    return [...this.controlSet.signingKeys.keys()];
+  }
+
+  /** Keeps the member that a majority certified; nothing when the certificate is not right, or it was removed. */
+  admit(certificate: Uint8Array, wall: WallMs): MemberRecord | undefined {
+    const verified = verifyCertificate(certificate, this.controlSet);
+    if (!isAdmission(verified)) return undefined;
+    const { number, notBefore, notAfter, name, roles, signingKey, exchangeKey } = verified.statement;
+    if (wall < notBefore - clockSkewMs || wall > notAfter + clockSkewMs) return undefined;
+    if (this.removed.has(number) || this.isControl(number)) return undefined;
+    const known = this.records.get(number);
+    if (known !== undefined) return known;
+    if (this.records.size >= membersMax) return undefined;
+    return this.keep({
+      number,
+      name,
+      roles,
+      signingKey,
+      exchangeKey,
+      certificate: verified.bytes,
+      locator: undefined,
+      endpoints: [],
+    });
+  }
+
+  /** Follows a member's own word of where it is; the record when that was news. */
+  locate(bytes: Uint8Array): MemberRecord | undefined {
+    const locator = verifyLocator(bytes, this.cluster);
+    const number = locator === undefined ? undefined : this.numberOf(locator.signingKey);
+    const known = number === undefined ? undefined : this.records.get(number);
+    if (locator === undefined || known === undefined) return undefined;
+    if (known.locator !== undefined && known.locator.version >= locator.version) return undefined;
+    return this.keep({ ...known, locator, endpoints: locator.endpoints });
+  }
+
+  declare(declarations: readonly RoleDeclaration[]): void {
+    for (const declaration of declarations) {
+      if (this.declarations.size < declarationsMax) this.declarations.set(declaration.name, declaration);
+    }
+  }
+
+  /** Out for good: whoever still presents its certificate is refused. */
+  remove(number: NodeNumber): MemberRecord | undefined {
+    const record = this.records.get(number);
+    if (this.isControl(number)) return undefined;
+    this.removed.add(number);
+    this.records.delete(number);
+    if (record !== undefined) this.numbersByKey.delete(toHex(record.signingKey));
+    return record;
+  }
+
+  /** Whom to dial for a member; nothing when no address is known. */
+  target(number: NodeNumber): StreamTarget | undefined {
+    const record = this.records.get(number);
+    if (record === undefined || record.endpoints.length === 0) return undefined;
+    return { endpoints: record.endpoints, number, publicKey: record.signingKey };
+  }
+
+  private keep(record: MemberRecord): MemberRecord {
+    this.records.set(record.number, record);
+    this.numbersByKey.set(toHex(record.signingKey), record.number);
+    return record;
+  }
+}
+
+/** What a member shows to one that may not know it yet: its certificate (empty for a control node) and locator. */
+export function writeCredential(certificate: Uint8Array | undefined, locator: Locator): Uint8Array {
+  return new ByteWriter()
+    .bytes(certificate ?? new Uint8Array(0))
+    .bytes(locator.bytes)
+    .finish();
+}
+
+/** Takes a credential at its word as far as it is signed, and gives the member of that number, if there is one. */
+export function acceptCredential(
+  directory: Directory,
+  number: NodeNumber,
+  credential: Uint8Array,
+  wall: WallMs,
+): MemberRecord | undefined {
+  const input = new ByteReader(credential);
+  const [certificate, locator] = [input.bytes(), input.bytes()];
+  if (!input.done) return undefined;
+  if (certificate.length > 0 && directory.get(number) === undefined) directory.admit(certificate, wall);
+  directory.locate(locator);
+  return directory.get(number);
+}

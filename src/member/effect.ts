@@ -1,0 +1,87 @@
+/** What goes into a member and what comes out of it: the whole of its outside world. */
+import type { HivemindError } from '../error.ts';
+import type { Endpoint, Incarnation, LogIndex, NodeNumber, Seq, WallMs } from '../identity.ts';
+import type { LogWrite } from '../seam/log-store.ts';
+import type { StreamPeer, StreamTarget } from '../seam/streams.ts';
+
+export type MemberInput =
+  | { readonly kind: 'tick' }
+  | { readonly kind: 'datagram'; readonly from: Endpoint; readonly bytes: Uint8Array }
+  /** A peer's request over a stream; answered by an `answer` effect with the same id, sooner or later. */
+  | { readonly kind: 'request'; readonly id: number; readonly from: StreamPeer; readonly body: Uint8Array }
+  | { readonly kind: 'post'; readonly from: StreamPeer; readonly body: Uint8Array }
+  /** The outcome of a `request` effect of ours. */
+  | { readonly kind: 'response'; readonly id: number; readonly outcome: RawOutcome }
+  /** The `write` effect with this id is durable. */
+  | { readonly kind: 'written'; readonly id: number }
+  /** The `remember` effect with this id is durable. */
+  | { readonly kind: 'remembered'; readonly id: number };
+
+export type RawOutcome =
+  | { readonly ok: true; readonly from: StreamPeer; readonly body: Uint8Array }
+  | { readonly ok: false; readonly error: HivemindError };
+
+export type MemberEffect =
+  | { readonly kind: 'datagram'; readonly to: Endpoint; readonly bytes: Uint8Array }
+  | {
+      readonly kind: 'request';
+      readonly id: number;
+      readonly to: StreamTarget;
+      readonly body: Uint8Array;
+      readonly timeoutMs: number;
+    }
+  | { readonly kind: 'post'; readonly to: StreamTarget; readonly body: Uint8Array }
+  /** `what` names the request, for the log line that each gets. */
+  | { readonly kind: 'answer'; readonly id: number; readonly what: string; readonly body: Uint8Array }
+  | { readonly kind: 'refuse'; readonly id: number; readonly what: string; readonly error: HivemindError }
+  /** A request to a role that runs here: the shell hands it over and answers by the same id itself. */
+  | {
+      readonly kind: 'role-request';
+      readonly id: number;
+      readonly what: string;
+      readonly from: NodeNumber;
+      readonly role: string;
+      readonly body: Uint8Array;
+    }
+  /** Event log to disk; one at a time, confirmed by `written`. */
+  | { readonly kind: 'write'; readonly id: number; readonly write: LogWrite }
+  /** The member's own memory to disk, replacing the last; one at a time, confirmed by `remembered`. */
+  | { readonly kind: 'remember'; readonly id: number; readonly bytes: Uint8Array }
+  | { readonly kind: 'event'; readonly event: MemberEvent }
+  /** The member cannot go on: an entry of a later version, say. */
+  | { readonly kind: 'halt'; readonly reason: HivemindError };
+
+/** Why a member cannot count on the pane. */
+export type PaneState =
+  | 'healthy'
+  /** Control nodes answer, and say that they are no majority. */
+  | 'no-quorum'
+  /** No control node answers. */
+  | 'no-pane'
+  /** Nothing was heard yet since the start. */
+  | 'unknown';
+
+/** What happened, for `hivemind events`, for roles and for tests. */
+export type MemberEvent =
+  | { readonly kind: 'joined'; readonly number: NodeNumber; readonly name: string; readonly roles: readonly string[] }
+  | { readonly kind: 'left'; readonly number: NodeNumber; readonly name: string }
+  | { readonly kind: 'probe-missed'; readonly number: NodeNumber }
+  | { readonly kind: 'suspected'; readonly number: NodeNumber; readonly incarnation: Incarnation }
+  | { readonly kind: 'accused-me'; readonly by: NodeNumber }
+  | { readonly kind: 'refuted'; readonly number: NodeNumber }
+  | { readonly kind: 'down'; readonly number: NodeNumber; readonly incarnation: Incarnation; readonly hint: boolean }
+  | { readonly kind: 'back'; readonly number: NodeNumber; readonly incarnation: Incarnation }
+  | { readonly kind: 'moved'; readonly number: NodeNumber; readonly endpoints: readonly Endpoint[] }
+  | { readonly kind: 'restarted'; readonly number: NodeNumber }
+  | { readonly kind: 'removed-me' }
+  | { readonly kind: 'pane'; readonly state: PaneState; readonly since: WallMs }
+  | { readonly kind: 'leader'; readonly number: NodeNumber; readonly term: number }
+  | { readonly kind: 'decided'; readonly index: LogIndex; readonly what: string }
+  | { readonly kind: 'config'; readonly role: string; readonly owner: NodeNumber; readonly seq: Seq }
+  | { readonly kind: 'config-gone'; readonly role: string; readonly owner: NodeNumber }
+  | {
+      readonly kind: 'bootstrapped';
+      readonly role: string;
+      readonly from: readonly NodeNumber[];
+      readonly configs: number;
+    };

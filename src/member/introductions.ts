@@ -1,0 +1,96 @@
+/** Fetches the certificates of members that gossip named and this node does not know yet. */
+import type { MonotonicMs, NodeNumber } from '../identity.ts';
+import { facts, factsNumbersMax } from '../wire/peer-message.ts';
+import type { Instant } from './instant.ts';
+import type { Membership } from './membership.ts';
+import type { Outbox } from './outbox.ts';
+
+/** Numbers waited for at a time; more are learnt from the next digest. */
+export const unknownMax = 1_024;
+/** News of a moment is asked for in one request. */
+const gatherMs = 20;
+const answerMs = 3_000;
+/** An unknown number is asked of so many peers before it is given up. */
+const attemptsMax = 3;
+
+interface Unknown {
+  readonly toldBy: NodeNumber;
+  attempts: number;
+}
+
+export class Introductions {
+  private readonly membership: Membership;
+  private readonly outbox: Outbox;
+  private readonly unknown = new Map<NodeNumber, Unknown>();
+  private readonly onKnown: (number: NodeNumber, at: Instant) => void;
+  private fetchAt: MonotonicMs = Number.POSITIVE_INFINITY;
+
+  constructor(membership: Membership, outbox: Outbox, onKnown: (number: NodeNumber, at: Instant) => void) {
+    this.membership = membership;
+    this.outbox = outbox;
+    this.onKnown = onKnown;
+  }
+
+  nextTickAt(): MonotonicMs {
+    return this.fetchAt;
+  }
+
+  /** Somebody spoke of a number that is no member here. */
+  want(number: NodeNumber, toldBy: NodeNumber, at: Instant): void {
+    const { directory } = this.membership;
+    if (directory.removed.has(number) || this.unknown.has(number) || this.unknown.size >= unknownMax) return;
+    this.unknown.set(number, { toldBy, attempts: 0 });
+    this.fetchAt = Math.min(this.fetchAt, at.now + gatherMs);
+  }
+
+  tick(at: Instant): void {
+    if (at.now < this.fetchAt) return;
+    this.fetchAt = Number.POSITIVE_INFINITY;
+    const bySource = new Map<NodeNumber, NodeNumber[]>();
+    for (const [number, each] of this.unknown) {
+      const source = this.sourceFor(each);
+      bySource.set(source, [...(bySource.get(source) ?? []), number]);
+      each.attempts++;
+    }
+    for (const [source, numbers] of bySource) this.fetch(source, numbers.slice(0, factsNumbersMax), at);
+  }
+
+  /** First whoever told; after that a control node, who knows everybody. */
+  private sourceFor(unknown: Unknown): NodeNumber {
+    if (unknown.attempts === 0) return unknown.toldBy;
+    const controlNodes = this.membership.directory.controlNumbers();
+    return controlNodes[unknown.attempts % controlNodes.length] ?? unknown.toldBy;
+  }
+
+  private fetch(source: NodeNumber, numbers: readonly NodeNumber[], at: Instant): void {
+    const target = this.membership.directory.target(source);
+    if (target === undefined) {
+      this.settle(numbers, at);
+      return;
+    }
+    this.outbox.ask(
+      target,
+      { kind: 'facts', numbers },
+      facts,
+      answerMs,
+      (outcome, later) => {
+        if (outcome.ok) this.membership.merge(outcome.value, later);
+        this.settle(numbers, later);
+      },
+      at,
+    );
+  }
+
+  private settle(numbers: readonly NodeNumber[], at: Instant): void {
+    for (const number of numbers) {
+      const each = this.unknown.get(number);
+      if (this.membership.directory.get(number) !== undefined) {
+        this.unknown.delete(number);
+        this.onKnown(number, at);
+      } else if (each !== undefined && each.attempts >= attemptsMax) {
+        this.unknown.delete(number);
+      }
+    }
+    if (this.unknown.size > 0) this.fetchAt = Math.min(this.fetchAt, at.now + answerMs / 10);
+  }
+}

@@ -1,0 +1,260 @@
+/**
+ * A member's line to the control pane: keep-alives that say how the quorum is, and requests that find their way
+ * to the leader through whichever control node answers (design rule 11).
+ */
+import { ByteWriter } from '../bytes.ts';
+import type { Codec } from '../codec.ts';
+import type { KeepAlive, KeepAliveAnswer, MachineLoad } from '../control/keep-alive.ts';
+import { sha256 } from '../crypto.ts';
+import { type ErrorCode, HivemindError } from '../error.ts';
+import type { Epoch, LogIndex, MonotonicMs, NodeNumber, WallMs } from '../identity.ts';
+import { type Random, shuffled } from '../seam/random.ts';
+import { type Digest, digest, type PaneStatus, type PeerRequest } from '../wire/peer-message.ts';
+import { noQuorum } from './control-pane.ts';
+import type { PaneState } from './effect.ts';
+import type { Instant } from './instant.ts';
+import type { Membership } from './membership.ts';
+import type { Outbox, Outcome } from './outbox.ts';
+
+export const keepAlivePeriodMs = 10_000;
+/** While the pane is not known to be healthy it is asked this often. */
+export const keepAliveUrgentMs = 1_000;
+/** A control node that does not answer for so long: the next one is asked. */
+export const keepAliveAnswerMs = 500;
+/** Silence of all of them for so long is "no pane". */
+export const paneSilenceMs = 3_000;
+/** One attempt at one control node, and the pause before all are tried again. */
+export const askAttemptMs = 9_000;
+export const askPauseMs = 300;
+/** After this a request that found no leader is given up. */
+export const askPatienceMs = 12_000;
+
+/** Refusals after which asking another control node, or the same one later, may help. */
+const passing: ReadonlySet<ErrorCode> = new Set(['not-leader', 'no-leader', 'address-unreachable', 'time-out']);
+
+interface WaitingAsk {
+  readonly retryAt: MonotonicMs;
+  readonly retry: (at: Instant) => void;
+}
+
+/** What this node knows of the pane. */
+export interface PaneView {
+  readonly state: PaneState;
+  readonly since: WallMs;
+  readonly leader: NodeNumber;
+  readonly epoch: Epoch;
+  readonly logIndex: LogIndex;
+  /** When a control node said so last; 0 for never. */
+  readonly heardAt: WallMs;
+}
+
+export class PaneClient {
+  private readonly self: NodeNumber;
+  private readonly membership: Membership;
+  private readonly outbox: Outbox;
+  private readonly random: Random;
+  private readonly send: (to: NodeNumber, message: KeepAlive, at: Instant) => void;
+  private view: PaneView;
+  private nextKeepAliveAt: MonotonicMs;
+  /** Control nodes not asked yet in this round, best first. */
+  private candidates: NodeNumber[] = [];
+  private awaited: { readonly nonce: number; readonly from: NodeNumber; readonly until: MonotonicMs } | undefined;
+  private unansweredSince: MonotonicMs | undefined;
+  private degradedBy: { readonly since: WallMs } | undefined;
+  private mismatches = 0;
+  private pulling = false;
+  private waiting: WaitingAsk[] = [];
+  load: MachineLoad = { cores: 1, load15: 0, memoryFreeBytes: 0, memoryTotalBytes: 0 };
+
+  constructor(parts: {
+    readonly self: NodeNumber;
+    readonly membership: Membership;
+    readonly outbox: Outbox;
+    readonly random: Random;
+    readonly send: (to: NodeNumber, message: KeepAlive, at: Instant) => void;
+    readonly epoch: Epoch;
+    readonly at: Instant;
+  }) {
+    this.self = parts.self;
+    this.membership = parts.membership;
+    this.outbox = parts.outbox;
+    this.random = parts.random;
+    this.send = parts.send;
+    this.nextKeepAliveAt = parts.at.now;
+    const { wall } = parts.at;
+    this.view = { state: 'unknown', since: wall, leader: 0, epoch: parts.epoch, logIndex: 0, heardAt: 0 };
+  }
+
+  get pane(): PaneView {
+    return this.view;
+  }
+
+  /** On a control node: what it knows itself stands for keep-alives. */
+  follow(status: PaneStatus, epoch: Epoch, at: Instant): void {
+    const { health, commitIndex } = status;
+    this.nextKeepAliveAt = Number.POSITIVE_INFINITY;
+    this.view = { ...this.view, leader: health.leader, epoch, logIndex: commitIndex, heardAt: at.wall };
+    this.become(health.state === 'healthy' ? 'healthy' : 'no-quorum', health.since, at);
+  }
+
+  nextTickAt(): MonotonicMs {
+    const retryAt = Math.min(Number.POSITIVE_INFINITY, ...this.waiting.map((ask) => ask.retryAt));
+    return Math.min(this.awaited?.until ?? this.nextKeepAliveAt, retryAt);
+  }
+
+  tick(at: Instant): void {
+    const due = this.waiting.filter((ask) => at.now >= ask.retryAt);
+    this.waiting = this.waiting.filter((ask) => at.now < ask.retryAt);
+    for (const ask of due) ask.retry(at);
+    if (this.awaited !== undefined && at.now >= this.awaited.until) this.onSilence(at);
+    else if (this.awaited === undefined && at.now >= this.nextKeepAliveAt) this.beginRound(at);
+  }
+
+  /** Something hints that the pane changed: ask now. */
+  askSoon(at: Instant): void {
+    this.nextKeepAliveAt = Math.min(this.nextKeepAliveAt, at.now);
+  }
+
+  // — keep-alives —
+
+  private beginRound(at: Instant): void {
+    this.candidates = [...this.rendezvous()];
+    this.degradedBy = undefined;
+    this.askNext(at);
+  }
+
+  /** The live control nodes in the order of their hash with this node, so that the load is even; then the rest. */
+  private rendezvous(): readonly NodeNumber[] {
+    const { directory, swim } = this.membership;
+    const score = (number: NodeNumber): string =>
+      Buffer.from(sha256(new ByteWriter().u32(this.self).u32(number).finish())).toString('hex');
+    const isSilent = (number: NodeNumber): number => (swim.statusOf(number)?.status === 'alive' ? 0 : 1);
+    const numbers = directory.controlNumbers().filter((number) => number !== this.self);
+    return numbers
+      .map((number) => ({ number, silent: isSilent(number), score: score(number) }))
+      .sort((a, b) => a.silent - b.silent || (a.score < b.score ? -1 : 1))
+      .map(({ number }) => number);
+  }
+
+  private askNext(at: Instant): void {
+    const from = this.candidates.shift();
+    if (from === undefined) {
+      this.endRound(at);
+      return;
+    }
+    const nonce = this.random.below(0x1_0000_0000);
+    this.awaited = { nonce, from, until: at.now + keepAliveAnswerMs };
+    this.send(from, { kind: 'keep-alive', nonce, logIndex: this.membership.logIndex, load: this.load }, at);
+  }
+
+  private onSilence(at: Instant): void {
+    this.awaited = undefined;
+    this.unansweredSince ??= at.now - keepAliveAnswerMs;
+    this.askNext(at);
+  }
+
+  /** All were asked and none said that it has a quorum. */
+  private endRound(at: Instant): void {
+    this.nextKeepAliveAt = at.now + keepAliveUrgentMs;
+    if (this.degradedBy !== undefined) {
+      this.become('no-quorum', this.degradedBy.since, at);
+    } else if (this.unansweredSince !== undefined && at.now - this.unansweredSince >= paneSilenceMs) {
+      this.become('no-pane', at.wall - (at.now - this.unansweredSince), at);
+    }
+  }
+
+  onAnswer(from: NodeNumber, answer: KeepAliveAnswer, at: Instant): void {
+    if (this.awaited?.nonce !== answer.nonce || this.awaited.from !== from) return;
+    this.awaited = undefined;
+    this.unansweredSince = undefined;
+    const { leader } = answer.health;
+    this.view = { ...this.view, leader, epoch: answer.epoch, logIndex: answer.logIndex, heardAt: at.wall };
+    this.compare(from, answer, at);
+    if (answer.health.state === 'healthy') {
+      this.become('healthy', answer.health.since, at);
+      this.nextKeepAliveAt = at.now + keepAlivePeriodMs;
+      return;
+    }
+    this.degradedBy = { since: answer.health.since };
+    this.askNext(at);
+  }
+
+  private become(state: PaneState, since: WallMs, at: Instant): void {
+    if (this.view.state === state) return;
+    this.view = { ...this.view, state, since: Math.min(since, at.wall) };
+    this.membership.swim.setQuorum(state === 'healthy');
+    this.outbox.event({ kind: 'pane', state, since: this.view.since });
+  }
+
+  /** The same hash twice in a row unequal: something was missed for good, so the digest is pulled. */
+  private compare(from: NodeNumber, answer: KeepAliveAnswer, at: Instant): void {
+    if (Buffer.compare(answer.membershipHash, this.membership.hash()) === 0) {
+      this.mismatches = 0;
+      this.membership.logIndex = Math.max(this.membership.logIndex, answer.logIndex);
+      return;
+    }
+    this.mismatches++;
+    if (this.mismatches >= 2) this.pullDigest(from, at);
+    else this.nextKeepAliveAt = at.now + keepAliveUrgentMs;
+  }
+
+  private pullDigest(from: NodeNumber, at: Instant): void {
+    const target = this.membership.directory.target(from);
+    if (target === undefined || this.pulling) return;
+    this.pulling = true;
+    const then = (outcome: Outcome<Digest>, later: Instant): void => {
+      this.pulling = false;
+      this.mismatches = 0;
+      if (outcome.ok) this.membership.mergeDigest(outcome.value, later);
+    };
+    this.outbox.ask(target, { kind: 'digest' }, digest, askAttemptMs, then, at);
+  }
+
+  // — requests —
+
+  /** Asks control nodes in turn until one decides, refuses for good, or patience ends. */
+  ask<T>(request: PeerRequest, answer: Codec<T>, then: (outcome: Outcome<T>, at: Instant) => void, at: Instant): void {
+    this.attempt(request, answer, then, this.askOrder(), at.now + askPatienceMs, at);
+  }
+
+  /** The leader first, when it is known; then the others that live, then the rest. */
+  private askOrder(): NodeNumber[] {
+    const { directory, swim } = this.membership;
+    const others = directory.controlNumbers().filter((number) => number !== this.self);
+    const rank = (number: NodeNumber): number =>
+      number === this.view.leader ? 0 : swim.statusOf(number)?.status === 'alive' ? 1 : 2;
+    return shuffled(others, this.random).sort((a, b) => rank(a) - rank(b));
+  }
+
+  private attempt<T>(
+    request: PeerRequest,
+    answer: Codec<T>,
+    then: (outcome: Outcome<T>, at: Instant) => void,
+    order: NodeNumber[],
+    deadline: MonotonicMs,
+    at: Instant,
+  ): void {
+    const target = order.map((number) => this.membership.directory.target(number)).find((each) => each !== undefined);
+    const rest = order.slice(1);
+    const left = deadline - at.now;
+    if (left <= 0) {
+      then({ ok: false, error: this.giveUp() }, at);
+      return;
+    }
+    if (target === undefined) {
+      const retry = (later: Instant): void => this.attempt(request, answer, then, this.askOrder(), deadline, later);
+      this.waiting.push({ retryAt: at.now + askPauseMs, retry });
+      return;
+    }
+    const onOutcome = (outcome: Outcome<T>, later: Instant): void => {
+      if (outcome.ok || !passing.has(outcome.error.code)) then(outcome, later);
+      else this.attempt(request, answer, then, rest, deadline, later);
+    };
+    this.outbox.ask(target, request, answer, Math.min(left, askAttemptMs), onOutcome, at);
+  }
+
+  private giveUp(): HivemindError {
+    if (this.view.state !== 'no-pane') return noQuorum();
+    return new HivemindError('no-quorum', 'No control node answers; check that they run and can be reached.');
+  }
+}

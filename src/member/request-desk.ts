@@ -1,0 +1,200 @@
+/** Answers what peers ask over streams: first who may ask, then one handler for each kind of request. */
+import { unreachable } from '../assert.ts';
+import type { RoleDeclaration } from '../certificate/join-request.ts';
+import type { Codec } from '../codec.ts';
+import { HivemindError } from '../error.ts';
+import type { Epoch, LogIndex, NodeNumber } from '../identity.ts';
+import type { StreamPeer } from '../seam/streams.ts';
+import {
+  type Admission,
+  admission,
+  configPage,
+  decided,
+  decodeRequest,
+  digest,
+  facts,
+  logPage,
+  type PaneAsk,
+  type PeerRequest,
+  paneStatus,
+} from '../wire/peer-message.ts';
+import { refuseRequest } from './access.ts';
+import type { ConfigExchange } from './config-exchange.ts';
+import { type ControlPane, noQuorum, type PaneReply } from './control-pane.ts';
+import type { Directory } from './directory.ts';
+import type { Instant } from './instant.ts';
+import type { Membership } from './membership.ts';
+import type { Outbox, Outcome } from './outbox.ts';
+import { askAttemptMs, type PaneClient } from './pane-client.ts';
+
+/** A request is passed on at most so often: asker's member, follower, leader, and once more when the leader changed. */
+const hopsMax = 3;
+
+type RequestOf<K extends PeerRequest['kind']> = Extract<PeerRequest, { readonly kind: K }>;
+
+/** The parts of a member that know the answers. */
+export interface DeskParts {
+  readonly number: NodeNumber;
+  readonly epoch: Epoch;
+  readonly roles: readonly RoleDeclaration[];
+  readonly directory: Directory;
+  readonly membership: Membership;
+  readonly exchange: ConfigExchange;
+  readonly client: PaneClient;
+  readonly pane: ControlPane | undefined;
+  asPeer(): StreamPeer;
+}
+
+export class RequestDesk {
+  private readonly member: DeskParts;
+  private readonly outbox: Outbox;
+
+  constructor(member: DeskParts, outbox: Outbox) {
+    this.member = member;
+    this.outbox = outbox;
+  }
+
+  onRequest(id: number, from: StreamPeer, body: Uint8Array, at: Instant): void {
+    const request = decodeRequest(body);
+    this.outbox.begin(id, request?.kind ?? 'unreadable');
+    if (request === undefined) {
+      this.outbox.refuse(id, new HivemindError('frame-invalid', 'The request is not one that this version knows.'));
+      return;
+    }
+    const refused = refuseRequest(request.kind, from, (number) => this.member.directory.isControl(number));
+    if (refused !== undefined) this.outbox.refuse(id, refused);
+    else if (from.kind === 'stranger') this.onStranger(id, request, at);
+    else this.onMember(id, from.number, request, at);
+  }
+
+  private onStranger(id: number, request: PeerRequest, at: Instant): void {
+    if (request.kind === 'join') this.onJoin(id, request, at);
+    else this.outbox.refuse(id, new HivemindError('not-admitted', 'Join the cluster first.'));
+  }
+
+  private onMember(id: number, from: NodeNumber, request: PeerRequest, at: Instant): void {
+    const { membership, exchange, pane } = this.member;
+    switch (request.kind) {
+      case 'join':
+        this.onJoin(id, request, at);
+        break;
+      case 'ask-pane':
+        this.onAskPane(id, from, request, at);
+        break;
+      case 'digest':
+        this.outbox.answer(id, digest, membership.digest(this.member.epoch));
+        break;
+      case 'facts':
+        this.outbox.answer(id, facts, membership.facts(request.numbers));
+        break;
+      case 'log':
+        this.onLog(id, request);
+        break;
+      case 'pane-status':
+        if (pane === undefined) this.refuseAsNoControlNode(id);
+        else this.outbox.answer(id, paneStatus, pane.status());
+        break;
+      case 'config-sync':
+        this.outbox.answer(id, configPage, exchange.onSync(request.role, request.hash, request.held));
+        break;
+      case 'role':
+        this.onRole(id, from, request);
+        break;
+      default:
+        unreachable(request);
+    }
+  }
+
+  // — joins —
+
+  private onJoin(id: number, { request, hops }: RequestOf<'join'>, at: Instant): void {
+    const reply = (outcome: PaneReply<Admission> | Outcome<Admission>): void => {
+      if (outcome.ok) this.outbox.answer(id, admission, outcome.value);
+      else this.outbox.refuse(id, outcome.error);
+    };
+    const passedOn = { kind: 'join', request, hops: hops + 1 } as const;
+    const { pane, client } = this.member;
+    if (pane?.leads) pane.join(request, reply, at);
+    else if (hops >= hopsMax) reply({ ok: false, error: noLeader() });
+    else if (pane === undefined) client.ask(passedOn, admission, reply, at);
+    else this.toLeader(pane, passedOn, admission, reply, at);
+  }
+
+  // — asks —
+
+  private onAskPane(id: number, from: NodeNumber, request: RequestOf<'ask-pane'>, at: Instant): void {
+    const isPassedOn = this.member.directory.isControl(from);
+    const asker = isPassedOn ? request.from : from;
+    const reply = (outcome: Outcome<LogIndex>): void => {
+      if (outcome.ok) this.outbox.answer(id, decided, { index: outcome.value });
+      else this.outbox.refuse(id, outcome.error);
+    };
+    this.askPane(asker, request.ask, request.hops, reply, at);
+  }
+
+  /** Lets the leader decide what `from` asks, wherever the leader is. */
+  askPane(
+    from: NodeNumber,
+    ask: PaneAsk,
+    hops: number,
+    then: (outcome: Outcome<LogIndex>, at: Instant) => void,
+    at: Instant,
+  ): void {
+    const { pane, client, number } = this.member;
+    const self = this.member.asPeer();
+    const passedOn = { kind: 'ask-pane', from, ask, hops: hops + 1 } as const;
+    const onDecided = (outcome: Outcome<{ readonly index: LogIndex }>, later: Instant): void =>
+      then(outcome.ok ? { ...outcome, value: outcome.value.index } : outcome, later);
+    if (pane?.leads) {
+      pane.ask(from, ask, (reply, later) => then(reply.ok ? { ...reply, from: self } : reply, later), at);
+    } else if (hops >= hopsMax) {
+      then({ ok: false, error: noLeader() }, at);
+    } else if (pane === undefined || from === number) {
+      client.ask(passedOn, decided, onDecided, at);
+    } else {
+      this.toLeader(pane, passedOn, decided, onDecided, at);
+    }
+  }
+
+  private toLeader<T>(
+    pane: ControlPane,
+    request: PeerRequest,
+    answer: Codec<T>,
+    then: (outcome: Outcome<T>, at: Instant) => void,
+    at: Instant,
+  ): void {
+    const target = pane.leader === undefined ? undefined : this.member.directory.target(pane.leader);
+    if (target !== undefined) {
+      this.outbox.ask<T>(target, request, answer, askAttemptMs, then, at);
+      return;
+    }
+    then({ ok: false, error: pane.watch.health.state === 'degraded' ? noQuorum() : noLeader() }, at);
+  }
+
+  // — the rest —
+
+  private onLog(id: number, { from, most }: RequestOf<'log'>): void {
+    const { pane } = this.member;
+    if (pane === undefined) this.refuseAsNoControlNode(id);
+    else {
+      const page = { entries: pane.log.committed(from, most), commitIndex: pane.state.appliedIndex };
+      this.outbox.answer(id, logPage, page);
+    }
+  }
+
+  private onRole(id: number, from: NodeNumber, { role, body }: RequestOf<'role'>): void {
+    if (this.member.roles.some((declared) => declared.name === role)) {
+      this.outbox.push({ kind: 'role-request', id, what: this.outbox.finish(id), from, role, body });
+    } else {
+      this.outbox.refuse(id, new HivemindError('not-found', `The role ${role} does not run on this node.`));
+    }
+  }
+
+  private refuseAsNoControlNode(id: number): void {
+    this.outbox.refuse(id, new HivemindError('not-found', 'This node is no control node; ask one of those.'));
+  }
+}
+
+function noLeader(): HivemindError {
+  return new HivemindError('no-leader', 'The control pane has no leader at the moment; try again.');
+}

@@ -1,0 +1,40 @@
+/** What one node's streams have counted since it started. */
+export interface StreamCounters {
+  /** Connections accepted, welcomed or not. */
+  accepted: number;
+  /** Closed at once because a limit on connections was reached. */
+  turnedAway: number;
+  /** Ended before an `open` came, or with none that could be read: port scans, other protocols, timeouts. */
+  handshakesFailed: number;
+  /** An `open` answered with a refusal. */
+  refusalsSent: number;
+  /** Connections closed for a frame that is none, or that did not belong there. */
+  malformed: number;
+  dials: number;
+  dialsFailed: number;
+  requestsSent: number;
+  requestsFailed: number;
+  requestsReceived: number;
+  postsSent: number;
+  /** Posts that found no connection or no room. */
+  postsDropped: number;
+  postsReceived: number;
+}
+
+export function newStreamCounters(): StreamCounters {
+  return {
+    accepted: 0,
+    turnedAway: 0,
+    handshakesFailed: 0,
+    refusalsSent: 0,
+    malformed: 0,
+    dials: 0,
+    dialsFailed: 0,
+    requestsSent: 0,
+    requestsFailed: 0,
+    requestsReceived: 0,
+    postsSent: 0,
+    postsDropped: 0,
+    postsReceived: 0,
+  };
+}

@@ -1,0 +1,181 @@
+/**
+ * What a program on the same machine may ask of the agent, over its unix socket: the CLI does, and so may any
+ * application. Bodies are msgpack of these objects; times are ISO 8601 in UTC, or milliseconds where named so.
+ */
+import type { MachineLoad } from '../control/keep-alive.ts';
+import type { PaneState } from '../member/effect.ts';
+
+export type LocalRequest =
+  | { readonly kind: 'status' }
+  | { readonly kind: 'members' }
+  | { readonly kind: 'node'; readonly name: string }
+  /** Entries from index `from` on; at most 1,000. */
+  | { readonly kind: 'log'; readonly from: number; readonly most: number }
+  /** The last events, and with `follow` all that come, as a subscription. */
+  | { readonly kind: 'events'; readonly most: number; readonly follow: boolean }
+  /** The configs of a role that this node holds or, when it consumes none, asks a consumer for. */
+  | { readonly kind: 'configs'; readonly role: string }
+  | { readonly kind: 'pane' }
+  | {
+      readonly kind: 'create-token';
+      readonly roles: readonly string[];
+      readonly ttlMs: number;
+      /** 0: any number of nodes. */
+      readonly usesMax: number;
+    }
+  | { readonly kind: 'leave' }
+  | { readonly kind: 'remove'; readonly name: string }
+  /** Ends the agent in good order; for supervisors without signals. */
+  | { readonly kind: 'stop' };
+
+export interface RoleStatus {
+  readonly name: string;
+  /** `waiting` names what it waits for in `reason`; `failed` says why and is tried again. */
+  readonly state: 'waiting' | 'starting' | 'running' | 'failed' | 'stopped';
+  readonly since: string;
+  readonly reason?: string;
+  readonly restarts: number;
+  /** Whatever the role reports of itself. */
+  readonly facts?: Readonly<Record<string, unknown>>;
+}
+
+export interface LocalStatus {
+  readonly version: string;
+  readonly name: string;
+  readonly number: number;
+  readonly cluster: string;
+  readonly epoch: number;
+  readonly roles: readonly RoleStatus[];
+  readonly addresses: readonly string[];
+  readonly boot: string;
+  readonly startedAt: string;
+  readonly pane: {
+    /** `healthy`; `no-quorum`: control nodes answer, but are no majority; `no-pane`: none answers; `unknown`: just started. */
+    readonly state: PaneState;
+    readonly since: string;
+    /** The leader's name, when it is known. */
+    readonly leader?: string;
+    readonly logIndex: number;
+    /** When a control node was heard last; absent for never. */
+    readonly heardAt?: string;
+    readonly controlNodes: readonly string[];
+  };
+  /** The part of the membership that this node keeps: all of it, so far. */
+  readonly view: { readonly size: number; readonly alive: number; readonly suspect: number; readonly down: number };
+  readonly leaving: boolean;
+  readonly load: MachineLoad;
+  /** Datagrams dropped since the start, by reason; streams refused and requests answered. */
+  readonly drops: Readonly<Record<string, number>>;
+  readonly counters: Readonly<Record<string, number>>;
+}
+
+export interface LocalMember {
+  readonly number: number;
+  readonly name: string;
+  readonly roles: readonly string[];
+  readonly status: 'alive' | 'suspect' | 'down';
+  readonly incarnation: number;
+  /** Down only by what most observers say, while there is no quorum. */
+  readonly hint: boolean;
+  readonly since: string;
+  readonly addresses: readonly string[];
+  readonly self: boolean;
+}
+
+export interface LocalMembers {
+  /** Whose view this is, and how old its word from the pane. */
+  readonly observer: string;
+  readonly pane: PaneState;
+  readonly members: readonly LocalMember[];
+}
+
+/** One member in full: what its certificate and its roles' types say (HM-16). */
+export interface LocalNode extends LocalMember {
+  readonly declarations: readonly {
+    readonly name: string;
+    readonly requires: readonly string[];
+    readonly bootstrapFrom: readonly string[];
+    readonly consumes: readonly string[];
+  }[];
+  /** Hexadecimal Ed25519 public key. */
+  readonly key: string;
+}
+
+export interface LocalLogEntry {
+  readonly index: number;
+  readonly term: number;
+  /** Absent for the entry with which a leader opens its term. */
+  readonly at?: string;
+  readonly kind: string;
+  /** What it says, for people: names and values of the entry. */
+  readonly detail: Readonly<Record<string, unknown>>;
+}
+
+export interface LocalLog {
+  readonly entries: readonly LocalLogEntry[];
+  readonly commitIndex: number;
+}
+
+export interface LocalEvent {
+  readonly at: string;
+  /** joined, left, probe-missed, suspected, refuted, down, back, moved, restarted, pane, leader, decided, config, … */
+  readonly kind: string;
+  /** The member it is about, by name, when there is one. */
+  readonly node?: string;
+  readonly detail: Readonly<Record<string, unknown>>;
+}
+
+export interface LocalEvents {
+  readonly events: readonly LocalEvent[];
+}
+
+export interface LocalConfig {
+  readonly owner: string;
+  readonly ownerStatus: 'alive' | 'suspect' | 'down';
+  readonly role: string;
+  readonly seq: number;
+  readonly value: unknown;
+}
+
+export interface LocalConfigs {
+  readonly configs: readonly LocalConfig[];
+}
+
+/** One control node, as it answers itself; `error` when it does not. */
+export interface LocalPaneNode {
+  readonly name: string;
+  readonly role?: 'follower' | 'pre-candidate' | 'candidate' | 'leader';
+  readonly term?: number;
+  readonly commitIndex?: number;
+  readonly lastIndex?: number;
+  readonly error?: string;
+}
+
+export interface LocalPane {
+  readonly nodes: readonly LocalPaneNode[];
+}
+
+export interface LocalToken {
+  readonly token: string;
+  readonly expiresAt: string;
+  readonly index: number;
+}
+
+export interface LocalDecided {
+  readonly index: number;
+}
+
+/** The answer to each kind of request. Events with `follow` come as items instead. */
+export interface LocalAnswers {
+  readonly status: LocalStatus;
+  readonly members: LocalMembers;
+  readonly node: LocalNode;
+  readonly log: LocalLog;
+  readonly events: LocalEvents;
+  readonly configs: LocalConfigs;
+  readonly pane: LocalPane;
+  readonly 'create-token': LocalToken;
+  readonly leave: LocalDecided;
+  readonly remove: LocalDecided;
+  readonly stop: LocalDecided;
+}

@@ -1,0 +1,145 @@
+import { assert } from '../assert.ts';
+import type { MonotonicMs, NodeNumber } from '../identity.ts';
+import type { HardState, LogEntry, LogWrite } from '../seam/log-store.ts';
+import type { RaftLog } from './log.ts';
+import type { AddressedRaftMessage, RaftMessage } from './message.ts';
+
+/** Entries in one `committed`: so that whoever applies them can pause between two. */
+export const committedEntriesMax = 1024;
+/** Promises that wait for the disk; beyond, the oldest is dropped, as a network may drop it. */
+export const promisesMax = 1024;
+
+/** A write with the name by which `persisted` answers it. */
+export interface RaftWrite extends LogWrite {
+  readonly id: number;
+}
+
+/**
+ * What a Raft machine wants done: **persist, then send, then apply**. After every call into the machine its
+ * driver takes Readys until there are none:
+ *
+ * ```ts
+ * for (let ready = raft.takeReady(); ready !== undefined; ready = raft.takeReady()) {
+ *   const { write, sendAfterWrite } = ready;
+ *   if (write !== undefined) {
+ *     void store.write(write).then(() => {
+ *       send(sendAfterWrite);
+ *       raft.persisted(write.id, clock.now());
+ *       takeReadys();
+ *     }, stopTheNode);
+ *   }
+ *   send(ready.sendNow);
+ *   apply(ready.committed);
+ * }
+ * ```
+ *
+ * - **Storage is messages**: `write` starts a write, `persisted` ends it, and the machine goes on meanwhile, so
+ *   an fsync never holds up a heartbeat.
+ * - **One write is in flight.** While it is, further Readys carry only `sendNow` and `committed`; changes for the
+ *   disk wait and go together into the next write. That is the group commit.
+ * - **A promise leaves when what it promises is durable.** The one that needs this write is in `sendAfterWrite`.
+ *   One made later that needs a write still in flight, but no new one, stays inside the machine and comes in
+ *   `sendNow` after `persisted`. One that needs nothing unsaved comes in `sendNow` at once.
+ * - A write that failed is final: stop the node, never call the machine again.
+ *
+ * Why a batched promise is still true: a crash throws the voter back to what a write held, and everything it
+ * had said by then came from no later a state. To its peers it looks as if it had been slow.
+ */
+export interface RaftReady {
+  /** Present only when none is in flight. Replaces all stored entries from `entries[0].index` on. */
+  readonly write?: RaftWrite;
+  /** May leave at once: a leader's appends, what promises nothing, and promises that are durable by now. */
+  readonly sendNow: readonly AddressedRaftMessage[];
+  /** May leave when `write` is durable, never before. Empty without one. */
+  readonly sendAfterWrite: readonly AddressedRaftMessage[];
+  /** Committed, and durable here: in order from index 1 after each start of the process, each once. */
+  readonly committed: readonly LogEntry[];
+}
+
+interface WaitingPromise {
+  readonly addressed: AddressedRaftMessage;
+  /** The write that makes it true; 0 when none is needed. */
+  readonly afterWrite: number;
+}
+
+/** Gathers the next Ready, and knows which write makes which promise true. */
+export class ReadyQueue {
+  private readonly log: RaftLog;
+  private unsaved: HardState | undefined;
+  private messages: AddressedRaftMessage[] = [];
+  private promises: WaitingPromise[] = [];
+  private writesStarted = 0;
+  private writeStartedAt: MonotonicMs | undefined;
+  private promisesDropped = 0;
+
+  constructor(log: RaftLog) {
+    this.log = log;
+  }
+
+  /** How many promises the limit has cost. */
+  get dropped(): number {
+    return this.promisesDropped;
+  }
+
+  /** When the write in flight began. */
+  get writingSince(): MonotonicMs | undefined {
+    return this.writeStartedAt;
+  }
+
+  save(hardState: HardState): void {
+    this.unsaved = hardState;
+  }
+
+  send(to: NodeNumber, message: RaftMessage): void {
+    this.messages.push({ to, message });
+  }
+
+  /** Sends once all that the machine knows now is durable. */
+  promise(to: NodeNumber, message: RaftMessage): void {
+    const afterWrite = this.hasUnsaved ? this.writesStarted + 1 : this.writesStarted;
+    this.promises.push({ addressed: { to, message }, afterWrite });
+    if (this.promises.length <= promisesMax) return;
+    this.promises.shift();
+    this.promisesDropped++;
+  }
+
+  take(now: MonotonicMs): RaftReady | undefined {
+    const write = this.startWrite(now);
+    const sendNow = [...this.messages, ...this.takePromises(this.writesDurable)];
+    this.messages = [];
+    const sendAfterWrite = write === undefined ? [] : this.takePromises(write.id);
+    const committed = this.log.takeCommitted(committedEntriesMax);
+    if (write === undefined && sendNow.length === 0 && committed.length === 0) return undefined;
+    return { ...(write === undefined ? {} : { write }), sendNow, sendAfterWrite, committed };
+  }
+
+  onPersisted(writeId: number): void {
+    assert(this.writeStartedAt !== undefined && writeId === this.writesStarted, 'writes end once, in order');
+    this.writeStartedAt = undefined;
+    this.log.markDurable();
+  }
+
+  private get hasUnsaved(): boolean {
+    return this.unsaved !== undefined || this.log.hasUnwritten;
+  }
+
+  private get writesDurable(): number {
+    return this.writeStartedAt === undefined ? this.writesStarted : this.writesStarted - 1;
+  }
+
+  private startWrite(now: MonotonicMs): RaftWrite | undefined {
+    if (this.writeStartedAt !== undefined || !this.hasUnsaved) return undefined;
+    const hardState = this.unsaved;
+    this.unsaved = undefined;
+    this.writeStartedAt = now;
+    this.writesStarted++;
+    const entries = this.log.takeUnwritten();
+    return { id: this.writesStarted, ...(hardState === undefined ? {} : { hardState }), entries };
+  }
+
+  private takePromises(upToWrite: number): readonly AddressedRaftMessage[] {
+    const due = this.promises.filter(({ afterWrite }) => afterWrite <= upToWrite);
+    if (due.length > 0) this.promises = this.promises.filter(({ afterWrite }) => afterWrite > upToWrite);
+    return due.map(({ addressed }) => addressed);
+  }
+}

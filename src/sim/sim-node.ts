@@ -1,0 +1,354 @@
+/**
+ * One simulated process with its machine: the same `Member` that production runs, on virtual time, a simulated
+ * disk and a simulated network. It may be killed at any moment and started again from what its disk kept.
+ */
+import { unreachable } from '../assert.ts';
+import { controlNodesMax, type Genesis } from '../certificate/genesis.ts';
+import type { RoleDeclaration } from '../certificate/join-request.ts';
+import type { JoinToken } from '../certificate/token.ts';
+import { type ExchangeKey, exchangeKeyFrom, type SigningKey, seedBytes, signingKeyFrom } from '../crypto.ts';
+import { HivemindError } from '../error.ts';
+import type { Endpoint, NodeNumber, WallMs } from '../identity.ts';
+import type { MemberEffect, MemberEvent, MemberInput, RawOutcome } from '../member/effect.ts';
+import type { Instant } from '../member/instant.ts';
+import { acceptAdmission, type JoinAttempt, type Joined, type JoinerOptions, prepareJoin } from '../member/joining.ts';
+import { Member } from '../member/member.ts';
+import { decodeMemory, encodeMemory, type MemberMemory } from '../member/memory.ts';
+import type { Random } from '../seam/random.ts';
+import type { StreamPeer, StreamTarget } from '../seam/streams.ts';
+import { SimDisk } from './sim-disk.ts';
+import type { SimNetwork } from './sim-network.ts';
+import type { Timeline } from './timeline.ts';
+
+/** The time of day at which every simulation begins: 2026-01-01. */
+export const simulationBeganAt: WallMs = 1_767_225_600_000;
+const joinRetryMs = 2_000;
+const joinAnswerMs = 9_000;
+const fsyncMsMax = 4;
+
+/** What the nodes of one simulation share. */
+export interface SimWorld {
+  readonly timeline: Timeline;
+  readonly network: SimNetwork;
+  readonly random: Random;
+  at(endpoint: Endpoint): SimNode | undefined;
+  /** Called after every step of a node, with what it did. */
+  observe(node: SimNode, effects: readonly MemberEffect[]): void;
+}
+
+export interface SimNodeOptions {
+  readonly name: string;
+  readonly endpoint: Endpoint;
+  readonly roles: readonly RoleDeclaration[];
+}
+
+interface Identity {
+  readonly genesis: Genesis;
+  readonly number: NodeNumber;
+}
+
+export class SimNode {
+  readonly name: string;
+  readonly endpoint: Endpoint;
+  readonly roles: readonly RoleDeclaration[];
+  readonly signingKey: SigningKey;
+  readonly exchangeKey: ExchangeKey;
+  readonly disk = new SimDisk();
+  readonly events: MemberEvent[] = [];
+  member: Member | undefined;
+  /** Counts the processes that this node has been; what belongs to a dead one dies with it. */
+  generation = 0;
+  running = false;
+  private readonly world: SimWorld;
+  private identity: Identity | undefined;
+  private token: JoinToken | undefined;
+  private wakeAt = Number.POSITIVE_INFINITY;
+  private nextRequestId = 1;
+  private readonly answers = new Map<number, (outcome: RawOutcome) => void>();
+
+  constructor(world: SimWorld, options: SimNodeOptions) {
+    this.world = world;
+    this.name = options.name;
+    this.endpoint = options.endpoint;
+    this.roles = options.roles;
+    this.signingKey = signingKeyFrom(world.random.bytes(seedBytes));
+    this.exchangeKey = exchangeKeyFrom(world.random.bytes(seedBytes));
+  }
+
+  get time(): Instant {
+    const { now } = this.world.timeline;
+    return { now, wall: simulationBeganAt + now };
+  }
+
+  get number(): NodeNumber {
+    return this.identity?.number ?? 0;
+  }
+
+  isControl(): boolean {
+    return this.number >= 1 && this.number <= Math.min(controlNodesMax, this.identity?.genesis.control.length ?? 0);
+  }
+
+  /** Makes it a control node of this genesis, or gives it the token to join with. */
+  belong(as: { readonly genesis: Genesis; readonly number: NodeNumber } | { readonly token: JoinToken }): void {
+    if ('token' in as) this.token = as.token;
+    else this.identity = as;
+  }
+
+  start(bootstrap: readonly Endpoint[]): void {
+    if (this.running) return;
+    this.running = true;
+    this.generation++;
+    if (this.identity === undefined) this.join(bootstrap);
+    else this.become(this.identity, this.rememberedOnDisk());
+  }
+
+  /** kill -9: nothing is said, nothing is flushed. */
+  crash(): void {
+    if (!this.running) return;
+    this.running = false;
+    this.generation++;
+    this.member = undefined;
+    this.wakeAt = Number.POSITIVE_INFINITY;
+    this.answers.clear();
+    this.disk.crash(this.world.random);
+  }
+
+  /** Calls into the member and carries out what follows. */
+  act(call: (member: Member, at: Instant) => void): void {
+    if (this.member === undefined) return;
+    call(this.member, this.time);
+    this.perform(this.member.settle(this.time));
+  }
+
+  private step(input: MemberInput): void {
+    if (this.member !== undefined) this.perform(this.member.step(input, this.time));
+  }
+
+  private rememberedOnDisk(): MemberMemory | undefined {
+    return this.disk.memory === undefined ? undefined : decodeMemory(this.disk.memory);
+  }
+
+  private become(identity: Identity, memory: MemberMemory | undefined): void {
+    this.identity = identity;
+    const storedLog = this.isControl() ? this.disk.load() : undefined;
+    const { signingKey, exchangeKey, roles } = this;
+    const { random } = this.world;
+    this.member = new Member(
+      {
+        ...identity,
+        signingKey,
+        exchangeKey,
+        roles,
+        random,
+        memory,
+        storedLog,
+        bootSeed: random.bytes(seedBytes),
+        endpoints: [this.endpoint],
+      },
+      this.time,
+    );
+    this.perform(this.member.settle(this.time));
+  }
+
+  // — joining —
+
+  private join(bootstrap: readonly Endpoint[]): void {
+    const { token, name, roles, signingKey, exchangeKey, endpoint, generation } = this;
+    const through = bootstrap[this.world.random.below(bootstrap.length)];
+    if (token === undefined || through === undefined) return;
+    const options = { name, roles, signingKey, exchangeKey, token, endpoints: [endpoint], at: this.time.wall };
+    const attempt = prepareJoin(options);
+    this.ask({ endpoints: [through], number: 0 }, attempt.request, joinAnswerMs, (outcome) => {
+      if (this.generation === generation) this.onJoinAnswer(outcome, attempt, options, bootstrap);
+    });
+  }
+
+  private onJoinAnswer(
+    outcome: RawOutcome,
+    attempt: JoinAttempt,
+    options: JoinerOptions,
+    bootstrap: readonly Endpoint[],
+  ): void {
+    if (!outcome.ok) {
+      const { generation } = this;
+      this.later(joinRetryMs, () => {
+        if (this.generation === generation) this.join(bootstrap);
+      });
+      return;
+    }
+    const joined: Joined = acceptAdmission(outcome.body, attempt, options);
+    this.disk.keepMemory(encodeMemory(joined.memory));
+    this.become(joined, joined.memory);
+  }
+
+  // — effects —
+
+  private perform(effects: readonly MemberEffect[]): void {
+    for (const effect of effects) this.onEffect(effect);
+    this.world.observe(this, effects);
+    this.planWake();
+  }
+
+  private onEffect(effect: MemberEffect): void {
+    switch (effect.kind) {
+      case 'datagram':
+        this.sendDatagram(effect.to, effect.bytes);
+        break;
+      case 'request':
+        this.ask(effect.to, effect.body, effect.timeoutMs, (outcome) =>
+          this.step({ kind: 'response', id: effect.id, outcome }),
+        );
+        break;
+      case 'post':
+        this.sendPost(effect.to, effect.body);
+        break;
+      case 'answer':
+        this.settleAnswer(effect.id, { ok: true, from: this.asPeerOf(), body: effect.body });
+        break;
+      case 'refuse':
+        this.settleAnswer(effect.id, { ok: false, error: effect.error });
+        break;
+      case 'role-request':
+        this.settleAnswer(effect.id, { ok: true, from: this.asPeerOf(), body: effect.body });
+        break;
+      case 'write':
+        this.disk.begin(effect.write);
+        this.afterDisk(() => {
+          this.disk.confirm();
+          this.step({ kind: 'written', id: effect.id });
+        });
+        break;
+      case 'remember':
+        this.afterDisk(() => {
+          this.disk.keepMemory(effect.bytes);
+          this.step({ kind: 'remembered', id: effect.id });
+        });
+        break;
+      case 'event':
+        this.events.push(effect.event);
+        break;
+      case 'halt':
+        this.crash();
+        break;
+      default:
+        unreachable(effect);
+    }
+  }
+
+  private planWake(): void {
+    if (this.member === undefined) return;
+    const at = Math.max(Math.ceil(this.member.nextTickAt()), this.world.timeline.now + 1);
+    if (at >= this.wakeAt || at === Number.POSITIVE_INFINITY) return;
+    this.wakeAt = at;
+    const { generation } = this;
+    this.world.timeline.schedule(at, () => {
+      if (this.generation !== generation || this.wakeAt !== at) return;
+      this.wakeAt = Number.POSITIVE_INFINITY;
+      this.step({ kind: 'tick' });
+    });
+  }
+
+  private afterDisk(then: () => void): void {
+    this.later(1 + this.world.random.below(fsyncMsMax), then);
+  }
+
+  /** Happens only while this process lives. */
+  private later(delayMs: number, then: () => void): void {
+    const { generation } = this;
+    const { timeline } = this.world;
+    timeline.schedule(timeline.now + delayMs, () => {
+      if (this.generation === generation) then();
+    });
+  }
+
+  // — the network —
+
+  private sendDatagram(to: Endpoint, bytes: Uint8Array): void {
+    const target = this.world.at(to);
+    if (target === undefined) return;
+    this.world.network.datagram(this.name, target.name, () => {
+      target.step({ kind: 'datagram', from: this.endpoint, bytes });
+    });
+  }
+
+  private sendPost(to: StreamTarget, body: Uint8Array): void {
+    const target = this.reach(to);
+    if (target === undefined) return;
+    const arrive = (): void => {
+      const from = target.identify(this);
+      if (target.holds(to)) target.step({ kind: 'post', from, body });
+    };
+    this.world.network.stream(this.name, target.name, arrive, () => {});
+  }
+
+  private ask(to: StreamTarget, body: Uint8Array, timeoutMs: number, then: (outcome: RawOutcome) => void): void {
+    let open = true;
+    const settle = (outcome: RawOutcome): void => {
+      if (open) then(outcome);
+      open = false;
+    };
+    const fail = (): void => settle({ ok: false, error: unreachableError() });
+    this.later(timeoutMs, () => settle({ ok: false, error: new HivemindError('time-out', 'No answer in time.') }));
+    const target = this.reach(to);
+    if (target === undefined) {
+      this.later(1, fail);
+      return;
+    }
+    const { generation } = this;
+    const back = (outcome: RawOutcome): void =>
+      this.world.network.stream(
+        target.name,
+        this.name,
+        () => (this.generation === generation ? settle(outcome) : undefined),
+        () => (this.generation === generation ? fail() : undefined),
+      );
+    const arrive = (): void => {
+      if (target.member === undefined || !target.holds(to)) back({ ok: false, error: unreachableError() });
+      else target.onRequest(this, body, back);
+    };
+    this.world.network.stream(this.name, target.name, arrive, () => {
+      if (this.generation === generation) fail();
+    });
+  }
+
+  private onRequest(from: SimNode, body: Uint8Array, back: (outcome: RawOutcome) => void): void {
+    const id = this.nextRequestId++;
+    this.answers.set(id, back);
+    this.step({ kind: 'request', id, from: this.identify(from), body });
+  }
+
+  private settleAnswer(id: number, outcome: RawOutcome): void {
+    this.answers.get(id)?.(outcome);
+    this.answers.delete(id);
+  }
+
+  private reach(to: StreamTarget): SimNode | undefined {
+    const [endpoint] = to.endpoints;
+    return endpoint === undefined ? undefined : this.world.at(endpoint);
+  }
+
+  /** Whether the dialled identity is this node's: TLS would prove it. */
+  private holds(to: StreamTarget): boolean {
+    return to.publicKey === undefined || Buffer.compare(to.publicKey, this.signingKey.publicKey) === 0;
+  }
+
+  /** Who dials, as the stream's handshake would tell this node. */
+  private identify(from: SimNode): StreamPeer {
+    const { publicKey } = from.signingKey;
+    const credential = from.member?.credential() ?? new Uint8Array(0);
+    const number = this.member?.identify(publicKey, from.number, credential, this.time);
+    const remote = from.endpoint;
+    return number === undefined
+      ? { kind: 'stranger', publicKey, remote }
+      : { kind: 'member', number, publicKey, remote };
+  }
+
+  private asPeerOf(): StreamPeer {
+    const { number, endpoint } = this;
+    return { kind: 'member', number, publicKey: this.signingKey.publicKey, remote: endpoint };
+  }
+}
+
+function unreachableError(): HivemindError {
+  return new HivemindError('address-unreachable', 'Nobody answers there.');
+}

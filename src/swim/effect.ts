@@ -1,0 +1,41 @@
+import type { Incarnation, NodeNumber } from '../identity.ts';
+import type { Accusation, Report, SwimMessage, Update } from './message.ts';
+
+/** What the composition has to do, in this order, after each call. */
+export type SwimEffect =
+  /** One datagram, within the byte budgets of the outbox; gossip rides along. */
+  | { readonly kind: 'send'; readonly to: NodeNumber; readonly messages: readonly SwimMessage[] }
+  /** An opaque rumour that was never seen here before. It is passed on already. */
+  | { readonly kind: 'rumour'; readonly from: NodeNumber; readonly bytes: Uint8Array }
+  /** News by gossip, also about numbers that are no members here: their certificates are to be fetched. */
+  | { readonly kind: 'update'; readonly from: NodeNumber; readonly update: Update }
+  /** For the jury of a leader: what an observer, or this node itself, testifies. Only control nodes get it. */
+  | { readonly kind: 'testimony'; readonly from: NodeNumber; readonly message: Accusation | Report }
+  /** This node is published as down: ask the pane for a return with the next incarnation. Once for each. */
+  | { readonly kind: 'convicted-me'; readonly incarnation: Incarnation }
+  | { readonly kind: 'event'; readonly event: SwimEvent };
+
+/** What `hivemind events` shows of the failure detector. */
+export type SwimEvent =
+  /** No answer within the timeout. `asked` got a probe-request; it is empty for a probe that others asked for. */
+  | { readonly kind: 'probe-missed'; readonly number: NodeNumber; readonly asked: readonly NodeNumber[] }
+  /** Silent for too long: accused from here on, but still a member in good standing. */
+  | { readonly kind: 'suspected'; readonly number: NodeNumber; readonly incarnation: Incarnation }
+  /** A suspicion that an answer, or a newer incarnation, cleared. */
+  | {
+      readonly kind: 'refuted';
+      readonly number: NodeNumber;
+      /** The one that was suspected. */
+      readonly incarnation: Incarnation;
+      readonly suspectedForMs: number;
+    }
+  /** This node did not answer `by` in time, and does so now. */
+  | { readonly kind: 'accused-me'; readonly by: NodeNumber }
+  | { readonly kind: 'down'; readonly number: NodeNumber; readonly incarnation: Incarnation }
+  | { readonly kind: 'back'; readonly number: NodeNumber; readonly incarnation: Incarnation }
+  /** Most of its observers report it while no quorum can convict it. Any answer clears that. */
+  | { readonly kind: 'hinted-down'; readonly number: NodeNumber; readonly incarnation: Incarnation }
+  /** Published as down, and yet it answered. Only the pane can take it back. */
+  | { readonly kind: 'answers-again'; readonly number: NodeNumber; readonly incarnation: Incarnation }
+  /** Gossip that raised an incarnation too far to be believed. */
+  | { readonly kind: 'implausible'; readonly from: NodeNumber; readonly update: Update };

@@ -1,0 +1,28 @@
+import type { Incarnation } from '../identity.ts';
+
+/** What is published about a member. A suspicion is local and no part of it. */
+export interface Standing {
+  readonly incarnation: Incarnation;
+  readonly status: 'alive' | 'down';
+}
+
+/** Returns are rare, so gossip that is further ahead than this is a lie or a fault, and is asked of the pane. */
+export const incarnationJumpMax = 16;
+
+export type Weight =
+  | 'news'
+  | 'same'
+  /** Overtaken by what is known already. */
+  | 'stale'
+  /** More than `incarnationJumpMax` ahead. */
+  | 'implausible';
+
+/** The precedence of all that is said about one member: by incarnation, then by status, alive before down. */
+export function weigh(said: Standing, known: Standing | undefined): Weight {
+  if (known === undefined) return 'news';
+  if (said.incarnation > known.incarnation + incarnationJumpMax) return 'implausible';
+  if (said.incarnation > known.incarnation) return 'news';
+  if (said.incarnation < known.incarnation) return 'stale';
+  if (said.status === known.status) return 'same';
+  return said.status === 'down' ? 'news' : 'stale';
+}

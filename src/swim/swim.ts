@@ -1,0 +1,298 @@
+/**
+ * Membership of one node as a pure machine: what happened and the time go in, effects come out, and
+ * `nextTickAt` says when it wants to be called next. SWIM (Das 2002) for its probes and its gossip; but only the
+ * control pane publishes that somebody is down, and observers report to it.
+ *
+ * ```ts
+ * const swim = new Swim({ self: 1, settings: swimDefaults, random, cluster, now });
+ * swim.setMember(2, 0, 'alive', now);
+ * for (const effect of swim.tick(now)) perform(effect);
+ * ```
+ */
+import { assert, unreachable } from '../assert.ts';
+import type { Incarnation, MonotonicMs, NodeNumber } from '../identity.ts';
+import { type Random, shuffled } from '../seam/random.ts';
+import { Detector } from './detector.ts';
+import type { SwimEffect } from './effect.ts';
+import type { Ack, Gossip, Ping, SwimMessage, Update } from './message.ts';
+import { Outbox } from './outbox.ts';
+import { type Standing, weigh } from './precedence.ts';
+import { type Member, Roster } from './roster.ts';
+import { Rumours, rumourBytesMax } from './rumours.ts';
+import type { SwimSettings } from './settings.ts';
+
+export type { SwimEffect, SwimEvent } from './effect.ts';
+
+export interface SwimOptions {
+  readonly self: NodeNumber;
+  readonly settings: SwimSettings;
+  readonly random: Random;
+  /** The cluster's identity; it decides who observes whom. */
+  readonly cluster: Uint8Array;
+  readonly now: MonotonicMs;
+}
+
+/** One member as this node sees it. */
+export interface MemberState {
+  readonly number: NodeNumber;
+  /** `suspect` is this node's own opinion; `down` is the pane's, or a hint. */
+  readonly status: 'alive' | 'suspect' | 'down';
+  readonly incarnation: Incarnation;
+  /** Since when, by this node's clock. */
+  readonly sinceMs: MonotonicMs;
+  /** Down only in the view of most of its observers, while there is no quorum. */
+  readonly hint: boolean;
+}
+
+/** How often a limit was reached; all 0 at rest. */
+export interface SwimDrops {
+  /** Questions forgotten before an answer came. */
+  readonly nonces: number;
+  /** Rumours and updates forgotten before they were told often enough. */
+  readonly rumours: number;
+  /** Standings of numbers that are no members. */
+  readonly strangers: number;
+  /** Rumours from peers that were longer than `rumourBytesMax`. */
+  readonly oversizeRumours: number;
+}
+
+export class Swim {
+  private readonly self: NodeNumber;
+  private readonly settings: SwimSettings;
+  private readonly random: Random;
+  private readonly roster = new Roster();
+  private readonly rumours = new Rumours();
+  private readonly outbox = new Outbox();
+  private readonly detector: Detector;
+  private gossipAtMs: MonotonicMs = Number.POSITIVE_INFINITY;
+  private oversizeRumours = 0;
+
+  constructor({ self, settings, random, cluster, now }: SwimOptions) {
+    this.self = self;
+    this.settings = settings;
+    this.random = random;
+    this.roster.admit(self, { incarnation: 0, status: 'alive' }, now);
+    this.detector = new Detector({ self, settings, random, cluster, roster: this.roster, outbox: this.outbox }, now);
+  }
+
+  /** Raised only by what the pane publishes about this node after a return. */
+  get ownIncarnation(): Incarnation {
+    return this.roster.get(this.self)?.incarnation ?? 0;
+  }
+
+  get drops(): SwimDrops {
+    const { detector, rumours, roster, oversizeRumours } = this;
+    return { nonces: detector.nonces.dropped, rumours: rumours.dropped, strangers: roster.dropped, oversizeRumours };
+  }
+
+  statusOf(number: NodeNumber): MemberState | undefined {
+    const member = this.roster.get(number);
+    return member === undefined ? undefined : this.stateOf(member);
+  }
+
+  /** What the pane said last about a member, apart from what this node suspects. */
+  publishedOf(number: NodeNumber): Standing | undefined {
+    return this.roster.get(number);
+  }
+
+  /** All members, this node included, by number. */
+  members(): readonly MemberState[] {
+    return this.roster.numbers().map((number) => this.stateOf(this.roster.get(number) as Member));
+  }
+
+  /** The pane admitted this number, or its state says so about it. An older standing than the known one is ignored. */
+  setMember(
+    number: NodeNumber,
+    incarnation: Incarnation,
+    status: Standing['status'],
+    now: MonotonicMs,
+  ): readonly SwimEffect[] {
+    if (this.roster.get(number) === undefined) {
+      this.roster.admit(number, { incarnation, status }, now);
+      this.detector.watch(number);
+    } else {
+      this.adopt({ number, incarnation, status }, now);
+    }
+    return this.flush();
+  }
+
+  removeMember(number: NodeNumber): void {
+    assert(number !== this.self, 'a removed node stops; it does not remove itself from its own view');
+    this.detector.drop(number);
+    this.rumours.dropUpdate(number);
+    this.roster.remove(number);
+  }
+
+  /** Those to whom this node accuses and reports; when it is one itself, it gives testimony. */
+  setControlNodes(numbers: readonly NodeNumber[]): void {
+    this.detector.setControlNodes(numbers);
+  }
+
+  /** While there is no quorum, observers also tell each other, and a majority of them is a hint (see `MemberState`). */
+  setQuorum(healthy: boolean): void {
+    this.detector.setQuorum(healthy);
+  }
+
+  /**
+   * Applies what the pane decided, also when `setMember` did so already, and spreads it once. It leaves with the
+   * next tick, which is then due at once, so that many decisions share a datagram.
+   */
+  publish(update: Update, now: MonotonicMs): readonly SwimEffect[] {
+    if (weigh(update, this.roster.standingOf(update.number)) === 'stale') return [];
+    this.adopt(update, now);
+    if (this.rumours.addUpdate(update, this.sendsMax())) this.gossipAtMs = now;
+    return this.flush();
+  }
+
+  /**
+   * Spreads an opaque rumour, once for each content; it leaves with the next tick, which is then due at once.
+   * False, and nothing done, when it is longer than `rumourBytesMax` (1,000).
+   */
+  spread(rumour: Uint8Array, now: MonotonicMs): boolean {
+    if (rumour.length > rumourBytesMax) return false;
+    if (this.rumours.addRumour(rumour, this.sendsMax())) this.gossipAtMs = now;
+    return true;
+  }
+
+  receive(from: NodeNumber, message: SwimMessage, now: MonotonicMs): readonly SwimEffect[] {
+    if (from === this.self) return [];
+    this.dispatch(from, message, now);
+    if (this.rumours.hasFresh) this.forwardFresh(now, from);
+    return this.flush();
+  }
+
+  tick(now: MonotonicMs): readonly SwimEffect[] {
+    this.detector.tick(now);
+    if (this.rumours.hasFresh) this.forwardFresh(now);
+    if (now >= this.gossipAtMs) this.gossipRound(now);
+    return this.flush();
+  }
+
+  /** When `tick` is due; in the past when it is due at once. */
+  nextTickAt(): MonotonicMs {
+    return Math.min(this.detector.nextTickAt(), this.gossipAtMs);
+  }
+
+  private dispatch(from: NodeNumber, message: SwimMessage, now: MonotonicMs): void {
+    switch (message.kind) {
+      case 'ping':
+        this.onPing(from, message);
+        break;
+      case 'ack':
+        this.detector.onAck(from, message, now);
+        break;
+      case 'probe-request':
+        this.detector.onProbeRequest(message, now);
+        break;
+      case 'accusation':
+        this.detector.onAccusation(from, message, now);
+        break;
+      case 'report':
+        this.detector.onReport(from, message, now);
+        break;
+      case 'gossip':
+        this.onGossip(from, message, now);
+        break;
+      default:
+        unreachable(message);
+    }
+  }
+
+  private onPing(from: NodeNumber, { nonce }: Ping): void {
+    const ack: Ack = { kind: 'ack', nonce, incarnation: this.ownIncarnation };
+    this.outbox.post(from, ack);
+    const asker = this.roster.get(from);
+    if (asker?.status === 'down') this.outbox.post(from, convictionOf(asker));
+  }
+
+  private onGossip(from: NodeNumber, { updates, rumours }: Gossip, now: MonotonicMs): void {
+    for (const update of updates) this.onUpdate(from, update, now);
+    for (const rumour of rumours) this.onRumour(from, rumour);
+  }
+
+  private onUpdate(from: NodeNumber, update: Update, now: MonotonicMs): void {
+    const weight = weigh(update, this.roster.standingOf(update.number));
+    if (weight === 'implausible') this.outbox.event({ kind: 'implausible', from, update });
+    if (weight !== 'news') return;
+    this.outbox.emit({ kind: 'update', from, update });
+    this.adopt(update, now);
+    this.rumours.addUpdate(update, this.sendsMax());
+  }
+
+  private onRumour(from: NodeNumber, bytes: Uint8Array): void {
+    if (bytes.length > rumourBytesMax) this.oversizeRumours++;
+    else if (this.rumours.addRumour(bytes, this.sendsMax())) this.outbox.emit({ kind: 'rumour', from, bytes });
+  }
+
+  /** Takes over what is newer than the known. The pane is believed at any distance, gossip was weighed before. */
+  private adopt(update: Update, now: MonotonicMs): void {
+    const before = this.roster.standingOf(update.number);
+    const weight = weigh(update, before);
+    if (weight === 'same' || weight === 'stale') return;
+    const isMember = this.roster.get(update.number) !== undefined;
+    this.roster.apply(update, now);
+    if (!isMember) return;
+    if (update.status === 'down') this.onDown(update);
+    else this.onAlive(update, before?.status === 'down', now);
+  }
+
+  private onDown({ number, incarnation }: Update): void {
+    this.detector.drop(number);
+    if (number === this.self) this.outbox.emit({ kind: 'convicted-me', incarnation });
+    else this.outbox.event({ kind: 'down', number, incarnation });
+  }
+
+  private onAlive({ number, incarnation }: Update, wasDown: boolean, now: MonotonicMs): void {
+    this.detector.clear(number, now);
+    if (!wasDown) return;
+    this.detector.watch(number);
+    this.outbox.event({ kind: 'back', number, incarnation });
+  }
+
+  /** What is fresh goes to some at once, and is repaired by the rounds that follow. */
+  private forwardFresh(now: MonotonicMs, heardFrom?: NodeNumber): void {
+    for (const to of this.someLive(heardFrom)) {
+      const gossip = this.rumours.compose(true);
+      if (gossip !== undefined) this.outbox.post(to, gossip);
+    }
+    this.rumours.settle();
+    this.gossipAtMs = now + this.settings.gossipPeriodMs;
+  }
+
+  private gossipRound(now: MonotonicMs): void {
+    if (this.rumours.isEmpty) {
+      this.gossipAtMs = Number.POSITIVE_INFINITY;
+      return;
+    }
+    for (const to of this.someLive()) this.outbox.visit(to);
+    this.gossipAtMs = now + this.settings.gossipPeriodMs;
+  }
+
+  private someLive(apart?: NodeNumber): readonly NodeNumber[] {
+    const others = this.roster.withStatus('alive').filter((number) => number !== this.self && number !== apart);
+    return shuffled(others, this.random).slice(0, this.settings.gossipFanout);
+  }
+
+  /** Gossip rides on whatever leaves for a living member; the dead must not use up the sends. */
+  private flush(): readonly SwimEffect[] {
+    return this.outbox.drain((to) =>
+      this.roster.get(to)?.status === 'alive' ? this.rumours.compose(false) : undefined,
+    );
+  }
+
+  private sendsMax(): number {
+    return this.settings.retransmitFactor * Math.ceil(Math.log2(this.roster.numbers().length + 1));
+  }
+
+  private stateOf({ number, incarnation, status, sinceMs }: Member): MemberState {
+    const doubt = this.detector.doubtOf(number);
+    if (status === 'down' || !doubt?.isSuspicion) return { number, status, incarnation, sinceMs, hint: false };
+    const opinion = doubt.hinted ? 'down' : 'suspect';
+    return { number, status: opinion, incarnation, sinceMs: doubt.suspectedAtMs, hint: doubt.hinted };
+  }
+}
+
+/** "You are held to be down": how a convicted member that lives hears of it. */
+function convictionOf({ number, incarnation, status }: Member): Gossip {
+  return { kind: 'gossip', updates: [{ number, incarnation, status }], rumours: [] };
+}

@@ -1,0 +1,15 @@
+/** The fields that several messages share, with their bounds. */
+import { type Codec, fixedBytes, text, uint } from '../codec.ts';
+import { publicKeyBytes, signatureBytes } from '../crypto.ts';
+import { isLabel, nodeNumberMax } from '../identity.ts';
+
+export const incarnationMax = 0xffff_ffff;
+
+export const nodeNumber: Codec<number> = uint(nodeNumberMax);
+export const incarnation: Codec<number> = uint(incarnationMax);
+export const nonce: Codec<number> = uint(0xffff_ffff);
+/** Log indexes, terms, seqs, epochs, milliseconds since 1970. */
+export const counter: Codec<number> = uint();
+export const label: Codec<string> = text(63, isLabel);
+export const publicKey: Codec<Uint8Array> = fixedBytes(publicKeyBytes);
+export const signature: Codec<Uint8Array> = fixedBytes(signatureBytes);
