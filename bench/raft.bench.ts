@@ -68,7 +68,16 @@ class Pane {
 function newVoter(self: NodeNumber): Raft {
   const random = seededRandom(benchSeed + self);
   const hardState = { term: 0, votedFor: 0 };
-  return new Raft({ self, voters, settings: raftSettingsDefault, random, hardState, entries: [], now: 0 });
+  return new Raft({
+    self,
+    voters,
+    settings: raftSettingsDefault,
+    random,
+    hardState,
+    entries: [],
+    committed: 0,
+    now: 0,
+  });
 }
 
 const bench: Bench = {

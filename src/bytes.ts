@@ -1,6 +1,10 @@
 /** Small operations on bytes, and the canonical encoding of everything that is signed or hashed. */
 
-const decoder = new TextDecoder('utf-8', { fatal: true });
+// A byte order mark is kept like any character: dropping it would give one text two encodings.
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** The largest integer that the canonical encoding takes: 2^48−1. */
+export const u48Max = 0xffff_ffff_ffff;
 
 export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
   return Buffer.concat(parts);
@@ -23,9 +27,10 @@ export function toBase64Url(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64url');
 }
 
-/** The bytes of a base64url string without padding, or nothing when it is not one. */
+/** The bytes of a base64url string without padding, or nothing when it is not the one encoding of any bytes. */
 export function fromBase64Url(text: string): Uint8Array | undefined {
-  return /^[A-Za-z0-9_-]*$/.test(text) ? Buffer.from(text, 'base64url') : undefined;
+  const bytes = Buffer.from(text, 'base64url');
+  return toBase64Url(bytes) === text ? bytes : undefined;
 }
 
 export function utf8(text: string): Uint8Array {

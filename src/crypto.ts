@@ -16,6 +16,7 @@ import {
   sign,
   verify,
 } from 'node:crypto';
+import { assert } from './assert.ts';
 import { concatBytes } from './bytes.ts';
 
 export const seedBytes = 32;
@@ -46,6 +47,7 @@ const x25519Seed = Buffer.from('302e020100300506032b656e04220420', 'hex');
 const x25519Public = Buffer.from('302a300506032b656e032100', 'hex');
 
 function privateKey(prefix: Buffer, seed: Uint8Array): KeyObject {
+  assert(seed.length === seedBytes, `a key is made from ${seedBytes} bytes`);
   return createPrivateKey({ key: Buffer.concat([prefix, seed]), format: 'der', type: 'pkcs8' });
 }
 

@@ -51,7 +51,12 @@ export function endpointText(endpoint: Endpoint): string {
 }
 
 export function isEndpoint(endpoint: Endpoint): boolean {
-  return isIP(endpoint.host) !== 0 && isPort(endpoint.port);
+  return (isIP(endpoint.host) === 4 || isIPv6(endpoint.host)) && isPort(endpoint.port);
+}
+
+/** A zone (`%eth0`) means something to one machine alone: no address here has one. */
+function isIPv6(text: string): boolean {
+  return isIP(text) === 6 && !text.includes('%');
 }
 
 export function isPort(port: number): boolean {
@@ -73,18 +78,17 @@ const hostName = /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](
  */
 export function parseAddress(text: string, defaultPort: number = portDefault): Address {
   const trimmed = text.trim();
-  if (isIP(trimmed) === 6) return { host: trimmed, port: defaultPort };
+  if (isIPv6(trimmed)) return { host: trimmed, port: defaultPort };
   const bracketed = /^\[([^\]]+)\](?::(\d{1,5}))?$/.exec(trimmed);
   const plain = bracketed ?? /^([^:]+)(?::(\d{1,5}))?$/.exec(trimmed);
   const host = plain?.[1] ?? '';
   const port = plain?.[2] === undefined ? defaultPort : Number(plain[2]);
-  const hostIsValid = bracketed
-    ? isIP(host) === 6
-    : isIP(host) === 4 || (hostName.test(host) && !/^[\d.]+$/.test(host));
+  const hostIsValid = bracketed ? isIPv6(host) : isIP(host) === 4 || (hostName.test(host) && !/^[\d.]+$/.test(host));
   if (!hostIsValid || !isPort(port)) {
     throw new HivemindError(
       'address-invalid',
-      `"${text}" is not an address; write an IP address or a name, with or without a port, like 10.0.0.5:7100 or [fd00::5]:7100.`,
+      `"${text}" is not an address; write an IP address or a name, with or without a port, ` +
+        'like 10.0.0.5:7100 or [fd00::5]:7100.',
     );
   }
   return { host, port };

@@ -5,13 +5,22 @@
  */
 import { Packr, Unpackr } from 'msgpackr';
 
-const packr = new Packr({ useRecords: false, mapsAsObjects: true, copyBuffers: true, variableMapSize: true });
+const packr = new Packr({
+  useRecords: false,
+  mapsAsObjects: true,
+  copyBuffers: true,
+  variableMapSize: true,
+  // Otherwise undefined is an extension type, which no reader takes.
+  skipValues: [undefined],
+  encodeUndefinedAsNil: true,
+});
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, copyBuffers: true });
 
 export const packedDepthMax = 12;
 /** Values of all kinds, containers included, in one packed body. */
 export const packedValuesMax = 65_536;
 
+/** As in JSON, an object's undefined members are left out, and undefined elsewhere becomes nil. */
 export function pack(value: unknown): Uint8Array {
   return packr.pack(value);
 }

@@ -52,7 +52,8 @@ export function assembleCertificate<S extends Statement>(statement: S, shares: r
 }
 
 /**
- * The certificate in a peer's bytes, or nothing unless a majority of `set` signed exactly these bytes.
+ * The certificate in a peer's bytes, or nothing unless a majority of `set` signed exactly these bytes. No share
+ * may be wrong, doubled or out of order: nobody but the signers can make another certificate of one that stands.
  * Whether its time, epoch and number still hold is the caller's to judge.
  */
 export function verifyCertificate(bytes: Uint8Array, set: ControlSet): Certificate | undefined {
@@ -64,12 +65,14 @@ export function verifyCertificate(bytes: Uint8Array, set: ControlSet): Certifica
   const statement = input.done ? decodeStatement(signed) : undefined;
   if (statement === undefined) return undefined;
   if (statement.controlSet !== set.index || !equalBytes(statement.cluster, set.cluster)) return undefined;
-  const signers = new Set<NodeNumber>();
-  for (const share of shares) {
-    const key = set.signingKeys.get(share.signer);
-    if (key !== undefined && verifySignature(key, signed, share.signature)) signers.add(share.signer);
+  if (count < majorityOf(set.signingKeys.size)) return undefined;
+  let last = 0;
+  for (const { signer, signature } of shares) {
+    const key = set.signingKeys.get(signer);
+    if (key === undefined || signer <= last || !verifySignature(key, signed, signature)) return undefined;
+    last = signer;
   }
-  return signers.size >= majorityOf(set.signingKeys.size) ? { statement, bytes } : undefined;
+  return { statement, bytes };
 }
 
 export function isAdmission(certificate: Certificate | undefined): certificate is Certificate<AdmitStatement> {

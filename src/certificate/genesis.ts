@@ -2,9 +2,9 @@
  * The genesis: who the first control nodes are, and the key of the first join token. Its hash is what every
  * token carries and what every member trusts; nothing before the first log entry needs a certificate.
  */
-import { ByteReader, ByteWriter } from '../bytes.ts';
+import { ByteReader, ByteWriter, toHex } from '../bytes.ts';
 import { publicKeyBytes, sha256 } from '../crypto.ts';
-import { type Endpoint, isLabel, type NodeNumber, type WallMs } from '../identity.ts';
+import { type Endpoint, isEndpoint, isLabel, type NodeNumber, type WallMs } from '../identity.ts';
 import { readEndpoints, writeEndpoints } from './locator.ts';
 
 export const clusterIdBytes = 16;
@@ -43,6 +43,7 @@ export function encodeGenesis(genesis: Genesis): Uint8Array {
   return out.finish();
 }
 
+/** The genesis in these bytes, or nothing: a key that counted twice would be two voters in one hand. */
 export function decodeGenesis(bytes: Uint8Array): Genesis | undefined {
   const input = new ByteReader(bytes);
   if (input.text() !== label) return undefined;
@@ -52,10 +53,17 @@ export function decodeGenesis(bytes: Uint8Array): Genesis | undefined {
   const count = input.u8();
   if (count < 1 || count > controlNodesMax) return undefined;
   const control = Array.from({ length: count }, () => readControlNode(input));
-  if (!input.done || !control.every((node, position) => node.number === position + 1 && isLabel(node.name))) {
-    return undefined;
-  }
-  return { cluster, createdAt, control, firstToken };
+  if (!input.done || !control.every(isControlNode)) return undefined;
+  const isOnce = (texts: readonly string[]): boolean => new Set(texts).size === count;
+  const keys = control.map((node) => toHex(node.signingKey));
+  return isOnce(keys) && isOnce(control.map((node) => node.name))
+    ? { cluster, createdAt, control, firstToken }
+    : undefined;
+}
+
+function isControlNode(node: ControlNode, position: number): boolean {
+  const { number, name, endpoints } = node;
+  return number === position + 1 && isLabel(name) && endpoints.length > 0 && endpoints.every(isEndpoint);
 }
 
 function readControlNode(input: ByteReader): ControlNode {

@@ -1,6 +1,6 @@
 /**
- * A join token is a signing key, the cluster's id and the hash of the genesis: the pane stores the public half alone, whoever
- * relays a join can steal nothing, and the joiner knows that it talks to the right cluster.
+ * A join token is a signing key, the cluster's id and the hash of the genesis: the pane stores the public half
+ * alone, whoever relays a join can steal nothing, and the joiner knows that it talks to the right cluster.
  */
 import { ByteReader, concatBytes, equalBytes, fromBase64Url, toBase64Url } from '../bytes.ts';
 import { hashBytes, type SigningKey, seedBytes, sha256, signingKeyFrom } from '../crypto.ts';

@@ -2,7 +2,7 @@
  * Configs: one value for each node and role, signed by its owner with a seq, so that anyone may relay it and
  * nobody can forge it. An older seq never replaces a newer one. Pure.
  */
-import { ByteWriter } from '../bytes.ts';
+import { ByteWriter, u48Max } from '../bytes.ts';
 import { type SigningKey, sha256, verifySignature } from '../crypto.ts';
 import type { NodeNumber, Seq } from '../identity.ts';
 
@@ -10,6 +10,8 @@ import type { NodeNumber, Seq } from '../identity.ts';
 export const configValueBytesMax = 65_536;
 /** Configs of one role that a node keeps: one for each member of the largest cluster that we are built for. */
 export const configsPerRoleMax = 10_000;
+/** What a config takes beside its value: signature, role, numbers. */
+const configOverheadBytes = 150;
 
 export interface Config {
   readonly owner: NodeNumber;
@@ -49,14 +51,18 @@ export class Configs {
   put(config: Config, ownerKey: Uint8Array | undefined): PutOutcome {
     const held = this.get(config.role, config.owner);
     if (held !== undefined && held.seq >= config.seq) return held.seq === config.seq ? 'known' : 'older';
-    const verified =
-      ownerKey !== undefined && verifySignature(ownerKey, signedBytes(this.cluster, config), config.signature);
-    if (!verified) return 'forged';
+    if (ownerKey === undefined || !this.isSigned(config, ownerKey)) return 'forged';
     const owners = this.byRole.get(config.role) ?? new Map<NodeNumber, Config>();
     if (held === undefined && owners.size >= configsPerRoleMax) return 'full';
     owners.set(config.owner, config);
     this.byRole.set(config.role, owners);
     return 'newer';
+  }
+
+  /** Seqs count from 1: a config at 0 would be held, and never offered to anybody. */
+  private isSigned(config: Config, ownerKey: Uint8Array): boolean {
+    if (config.seq < 1 || config.seq > u48Max) return false;
+    return verifySignature(ownerKey, signedBytes(this.cluster, config), config.signature);
   }
 
   get(role: string, owner: NodeNumber): Config | undefined {
@@ -83,14 +89,14 @@ export class Configs {
     return sha256(out.finish()).subarray(0, 16);
   }
 
-  /** What a holder of `theirs` lacks of mine, up to `bytesMax` of values; the rest comes with the next page. */
+  /** What a holder of `theirs` lacks of mine, at least one and up to `bytesMax`; the rest comes with the next page. */
   newerThan(role: string, theirs: readonly HeldSeq[], bytesMax: number): readonly Config[] {
     const known = new Map(theirs.map(({ owner, seq }) => [owner, seq]));
     const page: Config[] = [];
     let bytes = 0;
     for (const config of this.list(role)) {
       if (config.seq <= (known.get(config.owner) ?? 0)) continue;
-      bytes += config.value.length;
+      bytes += config.value.length + configOverheadBytes;
       if (page.length > 0 && bytes > bytesMax) break;
       page.push(config);
     }
@@ -105,10 +111,11 @@ export class Configs {
   /** The owner was removed from the cluster: all its configs go. */
   forget(owner: NodeNumber): readonly Config[] {
     const gone: Config[] = [];
-    for (const owners of this.byRole.values()) {
+    for (const [role, owners] of this.byRole) {
       const config = owners.get(owner);
       if (config !== undefined) gone.push(config);
       owners.delete(owner);
+      if (owners.size === 0) this.byRole.delete(role);
     }
     return gone;
   }

@@ -233,6 +233,33 @@ export class ConfigExchange {
     this.outbox.ask(target, request, configPage, syncAnswerMs, then, at);
   }
 
+  /** What there is of a role's configs: held here when they are consumed here, else asked for and not kept. */
+  find(role: string, then: (configs: readonly Config[], at: Instant) => void, at: Instant): void {
+    const consumers = this.consumers(role);
+    const owners = this.performers(role).filter((number) => number !== this.self);
+    const asked = this.consumed.includes(role) ? [] : consumers.length > 0 ? consumers.slice(0, 1) : owners;
+    const found = new Configs(this.membership.directory.cluster);
+    for (const config of this.configs.list(role)) found.put(config, this.keyOf(config.owner));
+    let open = asked.length;
+    if (open === 0) then(found.list(role), at);
+    for (const number of asked) {
+      const request = { kind: 'config-sync', role, hash: new Uint8Array(16), held: [] } as const;
+      const target = this.membership.directory.target(number);
+      const settle = (outcome: Outcome<ConfigPage> | undefined, later: Instant): void => {
+        const configs = outcome?.ok === true ? outcome.value.configs : [];
+        for (const config of configs) found.put(config, this.keyOf(config.owner));
+        open--;
+        if (open === 0) then(found.list(role), later);
+      };
+      if (target === undefined) settle(undefined, at);
+      else this.outbox.ask(target, request, configPage, syncAnswerMs, settle, at);
+    }
+  }
+
+  private keyOf(owner: NodeNumber): Uint8Array | undefined {
+    return this.membership.directory.get(owner)?.signingKey;
+  }
+
   // — starting —
 
   /**

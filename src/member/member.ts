@@ -7,6 +7,8 @@ import { unreachable } from '../assert.ts';
 import type { Genesis } from '../certificate/genesis.ts';
 import type { RoleDeclaration } from '../certificate/join-request.ts';
 import { type Locator, signLocator, verifyLocator } from '../certificate/locator.ts';
+import type { Codec } from '../codec.ts';
+import type { Config } from '../config/config.ts';
 import { ControlState } from '../control/control-state.ts';
 import type { MachineLoad } from '../control/keep-alive.ts';
 import { type ExchangeKey, type SigningKey, sha256 } from '../crypto.ts';
@@ -20,7 +22,14 @@ import type { StreamPeer } from '../seam/streams.ts';
 import { Sessions } from '../session/sessions.ts';
 import { type SwimSettings, swimDefaults } from '../swim/settings.ts';
 import { Swim, type SwimEffect, type SwimEvent } from '../swim/swim.ts';
-import { decodePost, type LogPage, logPage, type PaneAsk, type PeerPost } from '../wire/peer-message.ts';
+import {
+  decodePost,
+  type LogPage,
+  logPage,
+  type PaneAsk,
+  type PeerPost,
+  type PeerRequest,
+} from '../wire/peer-message.ts';
 import { decodeRumour } from '../wire/rumour.ts';
 import { mayPost } from './access.ts';
 import { ConfigExchange } from './config-exchange.ts';
@@ -188,6 +197,11 @@ export class Member {
     );
   }
 
+  /** Whether a leave was asked for that the pane has not decided. */
+  get isLeaving(): boolean {
+    return this.leaving;
+  }
+
   get boot(): Uint8Array {
     return this.line.sessions.boot;
   }
@@ -273,6 +287,42 @@ export class Member {
     }
     const entries = this.pane.log.committed(from, most);
     then({ ok: true, value: { entries, commitIndex: this.pane.state.appliedIndex }, from: this.asPeer() }, at);
+  }
+
+  /** The configs of a role: the ones held here, or what a consumer or the owners say. For people to read. */
+  findConfigs(role: string, then: (outcome: Outcome<readonly Config[]>, at: Instant) => void, at: Instant): void {
+    const from = this.asPeer();
+    this.exchange.find(role, (configs, later) => then({ ok: true, value: configs, from }, later), at);
+  }
+
+  /** Fills the configs that a role performed here consumes; tells whom it asked (HM-25, HM-26). */
+  bootstrap(role: string, then: (outcome: Outcome<readonly NodeNumber[]>, at: Instant) => void, at: Instant): void {
+    const from = this.asPeer();
+    const done = (asked: readonly NodeNumber[], later: Instant): void => {
+      const consumed = this.roles.find((each) => each.name === role)?.consumes ?? [];
+      const configs = consumed.flatMap((each) => this.exchange.configs.list(each)).length;
+      this.outbox.event({ kind: 'bootstrapped', role, from: asked, configs });
+      then({ ok: true, value: asked, from }, later);
+    };
+    this.exchange.bootstrap(role, done, at);
+  }
+
+  /** Asks something of one member; `not-found` when it is unknown or has no address. */
+  askMember<T>(
+    to: NodeNumber,
+    request: PeerRequest,
+    answer: Codec<T>,
+    timeoutMs: number,
+    then: (outcome: Outcome<T>, at: Instant) => void,
+    at: Instant,
+  ): void {
+    const target = this.directory.target(to);
+    if (target !== undefined) {
+      this.outbox.ask(target, request, answer, timeoutMs, then, at);
+      return;
+    }
+    const sentence = `No address is known for ${this.directory.nameOf(to)}; \`hivemind members\` lists the members.`;
+    then({ ok: false, error: new HivemindError('not-found', sentence) }, at);
   }
 
   /** This member as its own counterpart, for answers that never left it. */

@@ -50,7 +50,10 @@ export interface LocalStatus {
   readonly boot: string;
   readonly startedAt: string;
   readonly pane: {
-    /** `healthy`; `no-quorum`: control nodes answer, but are no majority; `no-pane`: none answers; `unknown`: just started. */
+    /**
+     * `healthy`; `no-quorum`: control nodes answer, but are no majority; `no-pane`: none answers; `unknown`: just
+     * started.
+     */
     readonly state: PaneState;
     readonly since: string;
     /** The leader's name, when it is known. */

@@ -40,6 +40,11 @@ export interface RaftOptions {
   /** What the disk holds: term and vote, and the whole log from index 1. */
   readonly hardState: HardState;
   readonly entries: readonly LogEntry[];
+  /**
+   * Entries up to here are known to be committed from an earlier run, so that a voter that starts without a
+   * quorum can still serve what was decided. 0 when nothing is known; at most the last entry's index.
+   */
+  readonly committed: LogIndex;
   readonly now: MonotonicMs;
 }
 
@@ -78,6 +83,7 @@ export class Raft {
     this.random = options.random;
     this.hardState = options.hardState;
     this.log = new RaftLog(options.entries);
+    this.log.commitTo(options.committed);
     this.ready = new ReadyQueue(this.log);
     this.now = options.now;
     this.electionAt = this.others.length === 0 ? this.now : this.drawElectionAt();

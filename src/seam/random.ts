@@ -1,8 +1,10 @@
+import { assert } from '../assert.ts';
+
 /** Randomness as an argument: from the system in production, from a seed in tests and the simulator. */
 export interface Random {
   /** Uniform in [0, 1). */
   next(): number;
-  /** A uniform integer, 0 ≤ n < limit. */
+  /** A uniform integer, 0 ≤ n < limit; `limit` is at least 1. */
   below(limit: number): number;
   bytes(length: number): Uint8Array;
 }
@@ -35,7 +37,10 @@ export function seededRandom(seed: number): Random {
   const next = (): number => next32() / 0x1_0000_0000;
   return {
     next,
-    below: (limit) => Math.floor(next() * limit),
+    below: (limit) => {
+      assert(limit >= 1, 'a random choice has something to choose from');
+      return Math.floor(next() * limit);
+    },
     bytes: (length) => Uint8Array.from({ length }, () => next32() & 0xff),
   };
 }

@@ -6,6 +6,7 @@ import { toHex } from '../bytes.ts';
 import { majorityOf } from '../certificate/certificate.ts';
 import { stateHash } from '../control/control-state.ts';
 import type { LogIndex, NodeNumber, Seq, Term } from '../identity.ts';
+import type { DecisionLog } from '../member/decision-log.ts';
 import type { MemberEffect } from '../member/effect.ts';
 import { decodeCommand } from '../wire/command.ts';
 import { decodePost } from '../wire/peer-message.ts';
@@ -40,7 +41,7 @@ export class Invariants {
   check(node: SimNode, effects: readonly MemberEffect[]): void {
     this.checks++;
     for (const effect of effects) this.checkEffect(node, effect);
-    if (node.member?.pane !== undefined) this.checkPane(node);
+    this.checkPane(node);
     this.checkMembership(node);
     this.checkConfigs(node);
   }
@@ -68,9 +69,9 @@ export class Invariants {
   }
 
   private checkPane(node: SimNode): void {
-    const { pane } = node.member as NonNullable<SimNode['member']>;
-    if (pane === undefined) return;
-    const { raft, chain, state } = pane.log;
+    const log = node.member?.pane?.log;
+    if (log === undefined) return;
+    const { raft, chain, state } = log;
     if (raft.role === 'leader') {
       const leader = this.leaders.get(raft.term) ?? node.number;
       if (leader !== node.number) fail('at most one leader in a term', node, `term ${raft.term}: ${leader} leads too`);
@@ -79,18 +80,18 @@ export class Invariants {
     const process = `${node.name}#${node.generation}`;
     if (this.applied.get(process) === state.appliedIndex) return;
     this.applied.set(process, state.appliedIndex);
-    if (state.appliedIndex > 0) this.checkApplied(node, toHex(chain));
+    if (state.appliedIndex > 0) this.checkApplied(node, log, toHex(chain));
   }
 
-  private checkApplied(node: SimNode, chain: string): void {
-    const { log, state } = node.member?.pane as NonNullable<NonNullable<SimNode['member']>['pane']>;
+  private checkApplied(node: SimNode, log: DecisionLog, chain: string): void {
+    const { state } = log;
     const index = state.appliedIndex;
     const [known, hash] = [this.chains.get(index), toHex(stateHash(state))];
     if (known === undefined) this.checkDurable(node, index);
     if (known !== undefined && known !== chain) fail('the committed prefix never changes', node, `index ${index}`);
     if ((this.hashes.get(index) ?? hash) !== hash) fail('equal states at equal indexes', node, `index ${index}`);
     this.hashes.set(index, hash);
-    this.noteCommitted(log.committed(1, index).slice(-1)[0]?.payload, index, chain);
+    this.noteCommitted(log.committed(index, 1)[0]?.payload, index, chain);
     for (const number of state.members.keys()) this.admitted.add(number);
   }
 

@@ -14,7 +14,7 @@ import type { Instant } from '../member/instant.ts';
 import { acceptAdmission, type JoinAttempt, type Joined, type JoinerOptions, prepareJoin } from '../member/joining.ts';
 import { Member } from '../member/member.ts';
 import { decodeMemory, encodeMemory, type MemberMemory } from '../member/memory.ts';
-import type { Random } from '../seam/random.ts';
+import { type Random, shuffled } from '../seam/random.ts';
 import type { StreamPeer, StreamTarget } from '../seam/streams.ts';
 import { SimDisk } from './sim-disk.ts';
 import type { SimNetwork } from './sim-network.ts';
@@ -53,7 +53,7 @@ export class SimNode {
   readonly roles: readonly RoleDeclaration[];
   readonly signingKey: SigningKey;
   readonly exchangeKey: ExchangeKey;
-  readonly disk = new SimDisk();
+  readonly disk: SimDisk = new SimDisk();
   readonly events: MemberEvent[] = [];
   member: Member | undefined;
   /** Counts the processes that this node has been; what belongs to a dead one dies with it. */
@@ -154,7 +154,7 @@ export class SimNode {
 
   private join(bootstrap: readonly Endpoint[]): void {
     const { token, name, roles, signingKey, exchangeKey, endpoint, generation } = this;
-    const through = bootstrap[this.world.random.below(bootstrap.length)];
+    const [through] = shuffled(bootstrap, this.world.random);
     if (token === undefined || through === undefined) return;
     const options = { name, roles, signingKey, exchangeKey, token, endpoints: [endpoint], at: this.time.wall };
     const attempt = prepareJoin(options);

@@ -155,7 +155,7 @@ export class Detector {
   private probeDown(now: MonotonicMs): void {
     this.downProbeAtMs = now + downProbePeriodMs;
     const down = this.seams.roster.withStatus('down').filter((number) => number !== this.seams.self);
-    const pick = down[this.seams.random.below(down.length)];
+    const [pick] = shuffled(down, this.seams.random);
     if (pick !== undefined) this.ping(pick);
   }
 

@@ -2,7 +2,7 @@
 import { bytes, type Codec, decode, encode, fixedBytes, float, list, record, uint, variants, word } from '../codec.ts';
 import type { KeepAlive, KeepAliveAnswer, MachineLoad, PaneHealth } from '../control/keep-alive.ts';
 import type { SwimMessage, Update } from '../swim/message.ts';
-import { counter, incarnation, nodeNumber, nonce } from './fields.ts';
+import { counter, epoch, incarnation, nodeNumber, nonce } from './fields.ts';
 
 export type DatagramMessage = SwimMessage | KeepAlive | KeepAliveAnswer;
 
@@ -36,10 +36,7 @@ const message: Codec<DatagramMessage> = variants<DatagramMessage>({
   report: [5, { subject: nodeNumber, incarnation }],
   gossip: [6, { updates: list(update, updatesMax), rumours: list(bytes(rumourBytesMax), rumoursMax) }],
   'keep-alive': [7, { nonce, logIndex: counter, load }],
-  'keep-alive-answer': [
-    8,
-    { nonce, epoch: counter, logIndex: counter, health: paneHealth, membershipHash: fixedBytes(16) },
-  ],
+  'keep-alive-answer': [8, { nonce, epoch, logIndex: counter, health: paneHealth, membershipHash: fixedBytes(16) }],
 });
 
 const body: Codec<readonly DatagramMessage[]> = list(message, messagesMax);

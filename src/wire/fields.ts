@@ -1,4 +1,5 @@
 /** The fields that several messages share, with their bounds. */
+import { u48Max } from '../bytes.ts';
 import { type Codec, fixedBytes, text, uint } from '../codec.ts';
 import { publicKeyBytes, signatureBytes } from '../crypto.ts';
 import { isLabel, nodeNumberMax } from '../identity.ts';
@@ -8,8 +9,10 @@ export const incarnationMax = 0xffff_ffff;
 export const nodeNumber: Codec<number> = uint(nodeNumberMax);
 export const incarnation: Codec<number> = uint(incarnationMax);
 export const nonce: Codec<number> = uint(0xffff_ffff);
-/** Log indexes, terms, seqs, epochs, milliseconds since 1970. */
-export const counter: Codec<number> = uint();
+/** Log indexes, terms, seqs, milliseconds since 1970: no more than what is signed and hashed can hold. */
+export const counter: Codec<number> = uint(u48Max);
+/** As wide as in a datagram's header. */
+export const epoch: Codec<number> = uint(0xffff_ffff);
 export const label: Codec<string> = text(63, isLabel);
 export const publicKey: Codec<Uint8Array> = fixedBytes(publicKeyBytes);
 export const signature: Codec<Uint8Array> = fixedBytes(signatureBytes);

@@ -18,6 +18,7 @@ import {
   word,
 } from '../codec.ts';
 import { type Config, configsPerRoleMax, configValueBytesMax, type HeldSeq } from '../config/config.ts';
+import { declarationsMax } from '../control/admission-policy.ts';
 import type { PaneHealth } from '../control/keep-alive.ts';
 import type { Incarnation, LogIndex, NodeNumber, Term, WallMs } from '../identity.ts';
 import { rolesPerNodeMax } from '../identity.ts';
@@ -25,7 +26,7 @@ import type { RaftMessage } from '../raft/message.ts';
 import type { LogEntry } from '../seam/log-store.ts';
 import { joinRequestBytesMax, share } from './command.ts';
 import { paneHealth } from './datagram.ts';
-import { counter, incarnation, label, nodeNumber, publicKey, signature } from './fields.ts';
+import { counter, epoch, incarnation, label, nodeNumber, publicKey, signature } from './fields.ts';
 
 /** What a member may ask of the pane for itself or, as its operator, for others. */
 export type PaneAsk =
@@ -132,7 +133,6 @@ export const digestMembersMax = 5_000;
 export const factsNumbersMax = 256;
 export const logPageEntriesMax = 1_000;
 const removedMax = 20_000;
-const declarationsMax = 256;
 const hopsMax = 8;
 const raftEntriesMax = 4_096;
 export const rolePayloadBytesMax = 1_048_576;
@@ -219,7 +219,7 @@ const genesisBytesMax = 8_192;
 
 export const digest: Codec<Digest> = record<Digest>({
   genesis: bytes(genesisBytesMax),
-  epoch: counter,
+  epoch,
   logIndex: counter,
   members: list(memberFacts, digestMembersMax),
   removed: list(nodeNumber, removedMax),

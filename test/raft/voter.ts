@@ -56,7 +56,8 @@ export class TestVoter {
   }
 
   start(now: MonotonicMs): void {
-    this.running = new Raft({ ...this.options, hardState: this.disk.hardState, entries: this.disk.entries, now });
+    const { hardState, entries } = this.disk;
+    this.running = new Raft({ ...this.options, hardState, entries, committed: 0, now });
     this.applied = [];
   }
 

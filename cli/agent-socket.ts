@@ -1,0 +1,68 @@
+/** Finds the agent on this machine that a command is meant for. */
+import { readdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { HivemindError } from '../src/error.ts';
+import { connectLocal, type LocalConnection } from '../src/net/local-socket.ts';
+import { runtimeFolder, socketPath } from '../src/system/runtime-folder.ts';
+
+export interface AgentChoice {
+  /** The path of its socket; default: the environment variable `HIVEMIND_SOCKET`, unless a node is named. */
+  readonly socket?: string;
+  /** The name of its node; default: whichever agent answers first, by name. */
+  readonly node?: string;
+}
+
+/** Where the agents of a dev cluster have their sockets, below the current folder. */
+export const devSocketFolder: string = join('.hivemind', 'dev', 'run');
+
+/** What `socketPath` calls a socket whose own path would be too long. */
+const hashedName = /^[0-9a-f]{24}$/;
+
+/**
+ * Connects to the agent: the one chosen, else one of a dev cluster below the current folder, else one of this user.
+ *
+ * @throws HivemindError `agent-unreachable`, `address-invalid`, or `refused` for an unusable runtime folder
+ */
+export async function connectAgent(choice: AgentChoice): Promise<LocalConnection> {
+  const { socket, node } = choice;
+  const chosen = socket ?? (node === undefined ? process.env.HIVEMIND_SOCKET : undefined);
+  if (chosen) return connectLocal(chosen);
+  // The folder of this user is looked at last, since looking makes it.
+  const candidates = node === undefined ? anyOf : (folder: string) => [socketPath(folder, `${node}.sock`)];
+  const found =
+    (await firstAnswering(candidates(resolve(devSocketFolder)))) ?? (await firstAnswering(candidates(runtimeFolder())));
+  if (found !== undefined) return found;
+  if (node !== undefined) return connectLocal(socketPath(runtimeFolder(), `${node}.sock`));
+  throw new HivemindError(
+    'agent-unreachable',
+    `No agent answers in ${runtimeFolder()}; start one with \`hivemind agent -c hivemind.yaml\` or name its socket ` +
+      'with --socket.',
+  );
+}
+
+async function firstAnswering(paths: readonly string[]): Promise<LocalConnection | undefined> {
+  for (const path of paths) {
+    try {
+      return await connectLocal(path);
+    } catch (thrown) {
+      // A process that was killed leaves its socket behind; another agent may be alive.
+      if (!(thrown instanceof HivemindError) || thrown.code !== 'agent-unreachable') throw thrown;
+    }
+  }
+  return undefined;
+}
+
+/** All sockets in a folder by name; those that were given a hashed name come last. */
+function anyOf(folder: string): readonly string[] {
+  const names = namesIn(folder).sort();
+  const plain = names.filter((name) => name.endsWith('.sock'));
+  return [...plain, ...names.filter((name) => hashedName.test(name))].map((name) => join(folder, name));
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,419 @@
+/**
+ * The agent: composes one node from its seams. Sockets, files, clock and roles come together here and nowhere
+ * else; what is decided is decided below.
+ */
+import { controlSetOf, isAdmission, verifyCertificate } from '../../src/certificate/certificate.ts';
+import { decodeGenesis, type Genesis } from '../../src/certificate/genesis.ts';
+import type { AdmitStatement } from '../../src/certificate/statement.ts';
+import { parseToken } from '../../src/certificate/token.ts';
+import { controlRole } from '../../src/control/control-state.ts';
+import { exchangeKeyFrom, seedBytes } from '../../src/crypto.ts';
+import { HivemindError } from '../../src/error.ts';
+import { type Endpoint, endpointText, type NodeNumber, wallText } from '../../src/identity.ts';
+import type { Joined } from '../../src/member/joining.ts';
+import { encodeMemory, type MemberMemory } from '../../src/member/memory.ts';
+import { type LocalListener, listenLocal } from '../../src/net/local-socket.ts';
+import { listenStreams, type TlsStreams } from '../../src/net/streams.ts';
+import { bindDatagrams, type UdpDatagrams } from '../../src/net/udp.ts';
+import { describeEvent } from '../../src/node/describe.ts';
+import { EventRing } from '../../src/node/event-ring.ts';
+import type { LocalRequest } from '../../src/node/local-api.ts';
+import { LocalService } from '../../src/node/local-service.ts';
+import { Node } from '../../src/node/node.ts';
+import { RoleBridge } from '../../src/node/role-bridge.ts';
+import { pack, unpack } from '../../src/packed.ts';
+import { declarationOf } from '../../src/role/declaration.ts';
+import { type ConfiguredRole, Supervisor } from '../../src/role/supervisor.ts';
+import type { LogStore, StoredLog } from '../../src/seam/log-store.ts';
+import type { Logger } from '../../src/seam/logger.ts';
+import type { NodeSettings } from '../../src/settings/settings.ts';
+import { type FolderLock, lockFolder } from '../../src/store/folder-lock.ts';
+import { openWriteAheadLog } from '../../src/store/write-ahead-log.ts';
+import { systemClock } from '../../src/system/clock.ts';
+import { machineLoad } from '../../src/system/load.ts';
+import { systemRandom } from '../../src/system/random.ts';
+import { runtimeFolder, socketPath } from '../../src/system/runtime-folder.ts';
+import { packageVersion } from '../version.ts';
+import { advertisedEndpoints } from './advertise.ts';
+import { joinCluster } from './join-cluster.ts';
+import { NodeFolder, type NodeKeys, readTokenFile } from './node-folder.ts';
+import { configureRoles } from './role-catalog.ts';
+
+/** What the agent did so far, for its operator. */
+export type AgentStage =
+  | { readonly stage: 'listening'; readonly address: string }
+  | { readonly stage: 'asking'; readonly address: string }
+  | { readonly stage: 'waiting'; readonly reason: string; readonly nextInMs: number }
+  | { readonly stage: 'admitted'; readonly number: NodeNumber; readonly name: string }
+  | { readonly stage: 'digest'; readonly members: number; readonly logIndex: number }
+  | { readonly stage: 'gossiped'; readonly inTouch: number; readonly members: number }
+  | { readonly stage: 'ready'; readonly socket: string };
+
+export interface AgentOptions {
+  readonly settings: NodeSettings;
+  /** For messages about mistakes in it. */
+  readonly settingsPath: string;
+  /** Where the unix socket goes; the user's runtime folder when absent. */
+  readonly socketFolder?: string;
+  /** Whether to go on asking to join while the reason may pass. */
+  readonly patient: boolean;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+  readonly onStage: (stage: AgentStage) => void;
+}
+
+export interface Agent {
+  readonly node: Node;
+  /** Resolves when it was told to end (`hivemind stop`, a leave, a removal), rejects when it cannot go on. */
+  readonly ended: Promise<string>;
+  /** Stops roles, sockets and disk, in that order. */
+  stop(): Promise<void>;
+}
+
+interface Identity {
+  readonly genesis: Genesis;
+  readonly number: NodeNumber;
+  readonly memory: MemberMemory | undefined;
+}
+
+/** @throws HivemindError for whatever its operator can mend */
+export async function startAgent(options: AgentOptions): Promise<Agent> {
+  const folder = new NodeFolder(options.settings.data);
+  const opened = new OpenedThings();
+  try {
+    opened.add(async (lock: FolderLock) => lock.release(), lockFolder(folder.path));
+    return await new AgentStart(options, folder, opened).run();
+  } catch (thrown) {
+    await opened.close();
+    throw thrown;
+  }
+}
+
+/** What has to be closed again, the last opened first. */
+class OpenedThings {
+  private readonly closers: (() => Promise<void>)[] = [];
+
+  add<T>(close: (thing: T) => Promise<void>, thing: T): T {
+    this.closers.unshift(() => close(thing));
+    return thing;
+  }
+
+  async close(): Promise<void> {
+    for (const close of this.closers.splice(0)) await close();
+  }
+}
+
+class AgentStart {
+  private readonly options: AgentOptions;
+  private readonly folder: NodeFolder;
+  private readonly opened: OpenedThings;
+  private readonly bootSeed = systemRandom.bytes(seedBytes);
+  private node: Node | undefined;
+
+  constructor(options: AgentOptions, folder: NodeFolder, opened: OpenedThings) {
+    this.options = options;
+    this.folder = folder;
+    this.opened = opened;
+  }
+
+  async run(): Promise<Agent> {
+    const { settings, settingsPath, log } = this.options;
+    const roles = await configureRoles(settings.roles.values(), settingsPath);
+    const keys = await this.folder.keys();
+    const remembered = await this.rememberedIdentity();
+    if (remembered !== undefined) checkRoles(remembered, settings, roles);
+    const endpoints = await advertisedEndpoints(settings.bind, settings.advertise);
+    const cluster = remembered?.genesis.cluster ?? parseToken(await this.token()).cluster;
+    const { datagrams, streams } = await this.listen(keys, cluster);
+    const identity = remembered ?? (await this.join(keys, roles, endpoints, streams));
+    const { logStore, storedLog } = await this.openLog(identity);
+    const events = new EventRing();
+    const end = new EndSignal();
+    const node = this.makeNode({ identity, keys, roles, endpoints, logStore, storedLog, end });
+    this.node = node;
+    node.onEvent((event) => events.add(describeEvent(node.member, event, node.time)));
+    node.onEvent((event) => {
+      if (event.kind === 'left') streams.disconnect(event.number);
+      if (event.kind === 'removed-me') end.resolve('this node does not belong to the cluster any more');
+    });
+    this.opened.add(async (running: Node) => running.stop(), node);
+    node.start(datagrams, streams);
+    const supervisor = this.startRoles(node, roles, events);
+    const socket = await this.openSocket(node, supervisor, events, end, { datagrams, streams });
+    void this.watchGossip(node);
+    this.options.onStage({ stage: 'ready', socket: socket.path });
+    log.info('agent ready', { number: identity.number, socket: socket.path });
+    return { node, ended: end.promise, stop: () => this.opened.close() };
+  }
+
+  // — who this node is —
+
+  private async rememberedIdentity(): Promise<Identity | undefined> {
+    const { memory, repair } = await this.folder.memory();
+    if (repair !== undefined) this.options.log.warn('memory repaired', { repair });
+    const founding = await this.folder.founding();
+    if (founding !== undefined) return { ...founding, memory };
+    if (memory === undefined) return undefined;
+    const genesis = decodeGenesis(memory.digest.genesis);
+    const number = genesis === undefined ? undefined : certifiedAs(genesis, memory)?.number;
+    if (genesis === undefined || number === undefined) {
+      const sentence = `${this.folder.path} does not say who this node is; empty it and join again with a token.`;
+      throw new HivemindError('data-corrupt', sentence);
+    }
+    await this.checkCluster(genesis);
+    return { genesis, number, memory };
+  }
+
+  /** A token of another cluster beside the data of this one is a mistake worth stopping for. */
+  private async checkCluster(genesis: Genesis): Promise<void> {
+    const { join } = this.options.settings;
+    if (join?.token === undefined && join?.tokenFile === undefined) return;
+    const token = parseToken(await this.token());
+    if (Buffer.compare(token.cluster, genesis.cluster) === 0) return;
+    const sentence = `${this.folder.path} holds the data of another cluster than the token's; choose another folder with --data, or empty it.`;
+    throw new HivemindError('cluster-mismatch', sentence);
+  }
+
+  private async token(): Promise<string> {
+    const { join } = this.options.settings;
+    const text = join?.token ?? (join?.tokenFile === undefined ? undefined : await readTokenFile(join.tokenFile));
+    if (text !== undefined) return text;
+    const sentence = `${this.folder.path} belongs to no cluster yet; join one with \`hivemind join ADDRESS --token TOKEN\`.`;
+    throw new HivemindError('token-invalid', sentence);
+  }
+
+  private async join(
+    keys: NodeKeys,
+    roles: readonly ConfiguredRole[],
+    endpoints: readonly Endpoint[],
+    streams: TlsStreams,
+  ): Promise<Identity> {
+    const { settings, onStage, patient, signal } = this.options;
+    const joined: Joined = await joinCluster({
+      streams,
+      clock: systemClock,
+      addresses: settings.join?.addresses ?? [],
+      joiner: {
+        name: settings.name,
+        roles: roles.map(({ definition }) => declarationOf(definition)),
+        endpoints,
+        signingKey: keys.signing,
+        exchangeKey: keys.exchange,
+        token: parseToken(await this.token()),
+      },
+      patient,
+      signal,
+      onAsking: (address) => onStage({ stage: 'asking', address }),
+      onRefused: (_addresses, reason, nextInMs) => onStage({ stage: 'waiting', reason: reason.message, nextInMs }),
+    });
+    await this.folder.remember(encodeMemory(joined.memory));
+    onStage({ stage: 'admitted', number: joined.number, name: settings.name });
+    const { members, logIndex } = joined.memory.digest;
+    onStage({ stage: 'digest', members: members.length, logIndex });
+    return joined;
+  }
+
+  // — seams —
+
+  private async listen(
+    keys: NodeKeys,
+    cluster: Uint8Array,
+  ): Promise<{ readonly datagrams: UdpDatagrams; readonly streams: TlsStreams }> {
+    const { settings, log, onStage } = this.options;
+    const { host, port } = settings.bind;
+    const datagrams = this.opened.add((udp) => udp.close(), await bindDatagrams({ host, port, log }));
+    const joining = {
+      number: 0,
+      epoch: 0,
+      cluster,
+      boot: exchangeKeyFrom(this.bootSeed).publicKey,
+      credential: () => new Uint8Array(0),
+    };
+    const notYet = new HivemindError('not-admitted', 'This node is joining itself; ask another member.');
+    const streams = await listenStreams({
+      host,
+      port,
+      tls: keys.tls,
+      self: () => this.node?.streamSelf() ?? joining,
+      verifyPeer: (claim) => this.node?.verifyPeer(claim) ?? { kind: 'stranger' },
+      onRequest: async (from, body) => {
+        if (this.node === undefined) throw notYet;
+        return await this.node.onRequest(from, body);
+      },
+      onPost: (from, body) => this.node?.onPost(from, body),
+      clock: systemClock,
+      log,
+    });
+    this.opened.add((open: TlsStreams) => open.close(), streams);
+    onStage({ stage: 'listening', address: endpointText(settings.bind) });
+    return { datagrams, streams };
+  }
+
+  private async openLog(
+    identity: Identity,
+  ): Promise<{ readonly logStore: LogStore | undefined; readonly storedLog: StoredLog | undefined }> {
+    if (!controlSetOf(identity.genesis).signingKeys.has(identity.number)) {
+      return { logStore: undefined, storedLog: undefined };
+    }
+    const logStore = this.opened.add((log) => log.close(), openWriteAheadLog(this.folder.logFolder));
+    const storedLog = await logStore.load();
+    for (const repair of storedLog.repairs) this.options.log.warn('event log repaired', { repair });
+    return { logStore, storedLog };
+  }
+
+  private makeNode(parts: {
+    readonly identity: Identity;
+    readonly keys: NodeKeys;
+    readonly roles: readonly ConfiguredRole[];
+    readonly endpoints: readonly Endpoint[];
+    readonly logStore: LogStore | undefined;
+    readonly storedLog: StoredLog | undefined;
+    readonly end: EndSignal;
+  }): Node {
+    const { identity, keys, roles, endpoints, logStore, storedLog, end } = parts;
+    return new Node(
+      {
+        ...identity,
+        signingKey: keys.signing,
+        exchangeKey: keys.exchange,
+        bootSeed: this.bootSeed,
+        endpoints,
+        roles: roles.map(({ definition }) => declarationOf(definition)),
+        storedLog,
+        random: systemRandom,
+      },
+      {
+        clock: systemClock,
+        log: this.options.log,
+        logStore,
+        remember: (bytes) => this.folder.remember(bytes),
+        machineLoad,
+        onHalt: (reason) => end.reject(reason),
+      },
+    );
+  }
+
+  // — roles and the local socket —
+
+  private startRoles(node: Node, roles: readonly ConfiguredRole[], events: EventRing): Supervisor {
+    const { log } = this.options;
+    const bridge = new RoleBridge({
+      node,
+      clock: systemClock,
+      random: systemRandom,
+      log,
+      folderOf: async (role) => this.folder.roleFolder(role),
+      onRoleEvent: (role, name, detail) => {
+        const at = wallText(systemClock.wallNow());
+        events.add({ at, kind: `role-${name}`, detail: { role, ...detail } });
+        log.info('role event', { role, event: name, ...detail });
+      },
+    });
+    const supervisor = new Supervisor(bridge, roles);
+    node.openRoles(async (role, from, body) => {
+      const asker = bridge.memberOf(from);
+      if (asker === undefined) throw new HivemindError('not-admitted', 'Only members may ask a role.');
+      return pack(await supervisor.onRequest(role, asker, unpack(body)));
+    });
+    this.opened.add((running: Supervisor) => running.stop(), supervisor);
+    supervisor.start();
+    return supervisor;
+  }
+
+  private async openSocket(
+    node: Node,
+    supervisor: Supervisor,
+    events: EventRing,
+    end: EndSignal,
+    sockets: { readonly datagrams: UdpDatagrams; readonly streams: TlsStreams },
+  ): Promise<LocalListener> {
+    const { settings, socketFolder, log } = this.options;
+    const service = new LocalService({
+      node,
+      random: systemRandom,
+      events,
+      version: packageVersion(),
+      startedAt: systemClock.wallNow(),
+      roles: () => supervisor.statuses(),
+      counters: () => ({ ...sockets.datagrams.counters, ...sockets.streams.counters }),
+      onStop: () => end.resolve('it was asked to stop'),
+    });
+    const listener = await listenLocal({
+      path: socketPath(socketFolder ?? runtimeFolder(), `${settings.name}.sock`),
+      onRequest: async (body) => pack(await service.answer(readRequest(body))),
+      onSubscribe: async (body, call) => {
+        const request = readRequest(body);
+        const most = request.kind === 'events' ? request.most : 0;
+        await service.follow(most, (event) => call.item(pack(event)), call.signal);
+        return pack({});
+      },
+      log,
+    });
+    return this.opened.add((open: LocalListener) => open.close(), listener);
+  }
+
+  /** The join is gossiped when most of the living members have a session with this node. */
+  private async watchGossip(node: Node): Promise<void> {
+    const { member } = node;
+    const { sessions } = member.line;
+    for (let waitedMs = 0; waitedMs < gossipPatienceMs; waitedMs += gossipLookMs) {
+      const others = member.membership.swim.members().filter((each) => each.number !== member.number);
+      const inTouch = others.filter((each) => sessions.established(each.number)).length;
+      if (inTouch * 2 > others.length) {
+        this.options.onStage({ stage: 'gossiped', inTouch, members: others.length });
+        return;
+      }
+      await new Promise<void>((resolve) => systemClock.after(gossipLookMs, resolve));
+    }
+  }
+}
+
+const gossipLookMs = 100;
+const gossipPatienceMs = 60_000;
+
+class EndSignal {
+  readonly promise: Promise<string>;
+  resolve: (why: string) => void = () => {};
+  reject: (reason: HivemindError) => void = () => {};
+
+  constructor() {
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    // Whoever never waits for the end is not to be killed by it.
+    this.promise.catch(() => {});
+  }
+}
+
+function readRequest(body: Uint8Array): LocalRequest {
+  const request = unpack(body);
+  if (typeof request === 'object' && request !== null && 'kind' in request) return request as LocalRequest;
+  throw new HivemindError('frame-invalid', 'The request is not one that this agent knows; use its own release.');
+}
+
+/** What the remembered certificate says of this node; nothing when its cluster's control nodes did not sign it. */
+function certifiedAs(genesis: Genesis, memory: MemberMemory): AdmitStatement | undefined {
+  const certificate =
+    memory.certificate === undefined ? undefined : verifyCertificate(memory.certificate, controlSetOf(genesis));
+  return isAdmission(certificate) ? certificate.statement : undefined;
+}
+
+/** A member performs what its certificate says, neither more nor less. */
+function checkRoles(identity: Identity, settings: NodeSettings, roles: readonly ConfiguredRole[]): void {
+  const certified = identity.memory === undefined ? undefined : certifiedAs(identity.genesis, identity.memory);
+  const isControl = controlSetOf(identity.genesis).signingKeys.has(identity.number);
+  const names = roles.map(({ definition }) => definition.name);
+  if (isControl && names.length > 0) {
+    const sentence = `${settings.name} is a control node (${controlRole}) and performs nothing else; remove its roles: section.`;
+    throw new HivemindError('roles-not-allowed', sentence);
+  }
+  if (isControl || certified === undefined) return;
+  if (certified.name !== settings.name) {
+    const sentence = `This node was admitted as ${certified.name}, not ${settings.name}; restore its name, or leave and join again.`;
+    throw new HivemindError('name-invalid', sentence);
+  }
+  if ([...certified.roles].sort().join() === [...names].sort().join()) return;
+  const sentence = `This node was admitted with the roles ${certified.roles.join(', ')}, not ${names.join(', ')}; restore them, or leave and join again.`;
+  throw new HivemindError('roles-not-allowed', sentence);
+}

@@ -1,0 +1,27 @@
+/** Ways out: of the cluster for good (`leave`, `remove`), or of this machine for a while (`stop`). */
+import type { Command } from 'commander';
+import { type AgentOptions, agentCommand, parseLabel, showAnswer } from './agent-command.ts';
+
+export function registerLeave(program: Command): void {
+  agentCommand(program, 'leave', 'take this node out of the cluster for good').action((options: AgentOptions) =>
+    showAnswer(options, { kind: 'leave' }, ({ index }) => `This node leaves, as decided by log entry ${index}.`),
+  );
+}
+
+export function registerRemove(program: Command): void {
+  agentCommand(program, 'remove', 'take another node out of the cluster for good')
+    .argument('<name>', 'the name of the member', parseLabel)
+    .action((name: string, options: AgentOptions) =>
+      showAnswer(
+        options,
+        { kind: 'remove', name },
+        ({ index }) => `${name} is removed, as decided by log entry ${index}.`,
+      ),
+    );
+}
+
+export function registerStop(program: Command): void {
+  agentCommand(program, 'stop', 'end the agent in good order; its node remains a member').action(
+    (options: AgentOptions) => showAnswer(options, { kind: 'stop' }, () => 'The agent ends.'),
+  );
+}

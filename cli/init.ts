@@ -1,0 +1,176 @@
+/** `hivemind init`: makes the genesis of a new cluster, with a folder for each control node. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { toHex } from '../src/bytes.ts';
+import { majorityOf } from '../src/certificate/certificate.ts';
+import {
+  type ControlNode,
+  clusterIdBytes,
+  controlNodesMax,
+  type Genesis,
+  genesisHash,
+} from '../src/certificate/genesis.ts';
+import { tokenText } from '../src/certificate/token.ts';
+import { seedBytes, signingKeyFrom } from '../src/crypto.ts';
+import { HivemindError } from '../src/error.ts';
+import { type Address, type Endpoint, endpointText, isLabel, parseAddress, wallText } from '../src/identity.ts';
+import { systemClock } from '../src/system/clock.ts';
+import { systemRandom } from '../src/system/random.ts';
+import { parseDuration } from './duration.ts';
+import { printLine, printNote } from './output.ts';
+
+interface InitFlags {
+  readonly control: string;
+  readonly out: string;
+  readonly tokenTtl: string;
+  readonly json?: boolean;
+}
+
+/** What `init` made, as `--json` shows it. */
+export interface Founded {
+  readonly cluster: string;
+  readonly quorum: number;
+  readonly control: readonly { readonly name: string; readonly address: string; readonly settings: string }[];
+  readonly token: string;
+  readonly tokenExpiresAt: string;
+  readonly join: string;
+}
+
+interface PlannedNode {
+  readonly name: string;
+  readonly address: Address;
+  readonly endpoint: Endpoint;
+}
+
+export function registerInit(program: Command): void {
+  program
+    .command('init')
+    .description('make a new cluster: a folder with settings and keys for each control node, and a join token')
+    .requiredOption('--control <nodes>', 'the control nodes, like c1=10.0.0.1,c2=10.0.0.2,c3=10.0.0.3')
+    .option('--out <folder>', 'where their folders go', '.')
+    .option('--token-ttl <time>', 'how long the first join token admits nodes, like 24h', '24h')
+    .option('--json', 'print what was made as JSON')
+    .action(async (flags: InitFlags) => {
+      const founded = await found(flags.control, flags.out, parseDuration(flags.tokenTtl));
+      if (founded.control.length < 3) {
+        const count = founded.control.length === 1 ? '1 control node is' : '2 control nodes are';
+        printNote(`Warning: ${count} enough for development only; three survive the loss of one.`);
+      }
+      printLine(flags.json ? JSON.stringify(founded, undefined, 2) : describe(founded));
+    });
+}
+
+/**
+ * Makes the folders `OUT/NAME` with `hivemind.yaml` and `data/`, each for one control node.
+ *
+ * @throws HivemindError `usage`, `name-invalid`, `address-invalid`, `address-unreachable`, `already-initialised`
+ */
+export async function found(control: string, out: string, tokenTtlMs: number): Promise<Founded> {
+  const planned = await Promise.all(parseControl(control).map(resolvePlanned));
+  const taken = planned.find((node) => existsSync(join(out, node.name)));
+  if (taken !== undefined) {
+    const sentence = `${join(out, taken.name)} exists already; remove it or choose another folder with --out.`;
+    throw new HivemindError('already-initialised', sentence);
+  }
+  const { NodeFolder } = await import('./agent/node-folder.ts');
+  const folders = planned.map((node) => new NodeFolder(join(out, node.name, 'data')));
+  const keys = await Promise.all(folders.map((folder) => folder.keys()));
+  const nodes = planned.map((node, position): ControlNode => {
+    const { signing, exchange } = keys[position] as NonNullable<(typeof keys)[number]>;
+    const { name, endpoint } = node;
+    const own = { signingKey: signing.publicKey, exchangeKey: exchange.publicKey, endpoints: [endpoint] };
+    return { number: position + 1, name, ...own };
+  });
+  const tokenSeed = systemRandom.bytes(seedBytes);
+  const createdAt = systemClock.wallNow();
+  const firstToken = { publicKey: signingKeyFrom(tokenSeed).publicKey, notAfter: createdAt + tokenTtlMs };
+  const genesis: Genesis = { cluster: systemRandom.bytes(clusterIdBytes), createdAt, control: nodes, firstToken };
+  await Promise.all(folders.map((folder, position) => folder.found({ genesis, number: position + 1 })));
+  for (const node of planned) await writeNodeSettings(node, out);
+  return foundedFrom(genesis, planned, out, tokenText(tokenSeed, genesis.cluster, genesisHash(genesis)));
+}
+
+function parseControl(text: string): readonly { readonly name: string; readonly address: Address }[] {
+  const nodes = text.split(',').map((part) => {
+    const [name = '', address = '', ...rest] = part.trim().split('=');
+    if (address === '' || rest.length > 0) {
+      throw new HivemindError(
+        'usage',
+        `"${part}" does not name a control node; write NAME=ADDRESS, like c1=10.0.0.1:7100.`,
+      );
+    }
+    if (!isLabel(name)) {
+      throw new HivemindError('name-invalid', `"${name}" is not a lower-case DNS label; choose a name like c1.`);
+    }
+    return { name, address: parseAddress(address) };
+  });
+  const twice = nodes.find((node, position) => nodes.findIndex((each) => each.name === node.name) < position);
+  if (twice !== undefined)
+    throw new HivemindError('usage', `${twice.name} is named twice; each control node needs a name of its own.`);
+  if (nodes.length > controlNodesMax) {
+    throw new HivemindError('usage', `${controlNodesMax} control nodes are the most; 3 or 5 are usual.`);
+  }
+  return nodes;
+}
+
+async function resolvePlanned(node: { readonly name: string; readonly address: Address }): Promise<PlannedNode> {
+  const { resolveAddress } = await import('../src/net/resolve.ts');
+  const [endpoint] = await resolveAddress(node.address);
+  if (endpoint !== undefined) return { ...node, endpoint };
+  throw new HivemindError(
+    'address-unreachable',
+    `${node.address.host} has no address; write an IP address for ${node.name}.`,
+  );
+}
+
+async function writeNodeSettings(node: PlannedNode, out: string): Promise<void> {
+  const [{ writeSettings }, { writeFileAtomically }] = await Promise.all([
+    import('../src/settings/draft.ts'),
+    import('../src/store/atomic-file.ts'),
+  ]);
+  const isName = node.address.host !== node.endpoint.host;
+  const bind = isName
+    ? { host: node.endpoint.host.includes(':') ? '::' : '0.0.0.0', port: node.endpoint.port }
+    : node.endpoint;
+  const text = writeSettings({
+    name: node.name,
+    data: './data',
+    bind,
+    advertise: isName ? [node.address] : [],
+    roles: {},
+  });
+  await writeFileAtomically(join(out, node.name, 'hivemind.yaml'), Buffer.from(text), 0o644);
+}
+
+function foundedFrom(genesis: Genesis, planned: readonly PlannedNode[], out: string, token: string): Founded {
+  const control = planned.map((node) => ({
+    name: node.name,
+    address: endpointText(node.address),
+    settings: join(out, node.name, 'hivemind.yaml'),
+  }));
+  return {
+    cluster: toHex(genesis.cluster),
+    quorum: majorityOf(control.length),
+    control,
+    token,
+    tokenExpiresAt: wallText(genesis.firstToken.notAfter),
+    join: `hivemind join ${control[0]?.address} --token ${token} --role host`,
+  };
+}
+
+function describe(founded: Founded): string {
+  const { control, quorum } = founded;
+  const nodes = control.length === 1 ? '1 control node' : `${control.length} control nodes`;
+  return [
+    `Cluster ${founded.cluster.slice(0, 8)}: ${nodes}, of which ${quorum} must be in touch to decide anything.`,
+    '',
+    'Copy each folder to its machine (it holds secret keys) and start it there:',
+    ...control.map((node) => `  hivemind agent -c ${node.settings}    # ${node.name}, ${node.address}`),
+    '',
+    'Then let others join, through any member:',
+    `  ${founded.join}`,
+    '',
+    `The token admits any number of nodes until ${founded.tokenExpiresAt}; keep it secret.`,
+  ].join('\n');
+}

@@ -1,0 +1,92 @@
+/** Turns what the member knows into what people are shown: names for numbers, ISO times, text for bytes. */
+import { toBase64Url } from '../bytes.ts';
+import { verifyJoinRequest } from '../certificate/join-request.ts';
+import type { Command } from '../control/command.ts';
+import { endpointText, type NodeNumber, wallText } from '../identity.ts';
+import type { MemberEvent } from '../member/effect.ts';
+import type { Instant } from '../member/instant.ts';
+import type { Member } from '../member/member.ts';
+import type { LogEntry } from '../seam/log-store.ts';
+import { decodeCommand } from '../wire/command.ts';
+import type { LocalEvent, LocalLogEntry, LocalMember } from './local-api.ts';
+
+export function describeMember(member: Member, number: NodeNumber, at: Instant): LocalMember | undefined {
+  const record = member.directory.get(number);
+  if (record === undefined) return undefined;
+  const state = member.membership.swim.statusOf(number);
+  return {
+    number,
+    name: record.name,
+    roles: record.roles,
+    status: state?.status ?? 'alive',
+    incarnation: state?.incarnation ?? 0,
+    hint: state?.hint ?? false,
+    since: wallText(at.wall - (state === undefined ? 0 : at.now - state.sinceMs)),
+    addresses: record.endpoints.map(endpointText),
+    self: number === member.number,
+  };
+}
+
+export function describeMembers(member: Member, at: Instant): readonly LocalMember[] {
+  return member.directory.list().flatMap((record) => describeMember(member, record.number, at) ?? []);
+}
+
+/** An event with the name of the member it is about, and the rest as it is. */
+export function describeEvent(member: Member, event: MemberEvent, at: Instant): LocalEvent {
+  const { kind, ...detail } = event;
+  const shown: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(detail)) shown[name] = describeValue(member, name, value);
+  const about = 'number' in event ? event.number : 'owner' in event ? event.owner : undefined;
+  const node = 'name' in event ? event.name : about === undefined ? undefined : member.directory.nameOf(about);
+  return { at: wallText(at.wall), kind, ...(node === undefined ? {} : { node }), detail: shown };
+}
+
+function describeValue(member: Member, name: string, value: unknown): unknown {
+  if (name === 'since' && typeof value === 'number') return wallText(value);
+  if (name === 'by' && typeof value === 'number') return member.directory.nameOf(value);
+  if (name === 'from' && Array.isArray(value)) return value.map((number: number) => member.directory.nameOf(number));
+  if (name === 'endpoints' && Array.isArray(value)) return value.map(endpointText);
+  return value;
+}
+
+/** A committed entry for people; signatures and keys are left out. */
+export function describeEntry(member: Member, entry: LogEntry): LocalLogEntry {
+  const { index, term } = entry;
+  if (entry.payload.length === 0) return { index, term, kind: 'leader-elected', detail: {} };
+  const command = decodeCommand(entry.payload);
+  if (command === undefined) return { index, term, kind: 'unknown', detail: {} };
+  return { index, term, at: wallText(command.at), kind: command.kind, detail: describeCommand(member, command) };
+}
+
+function describeCommand(member: Member, command: Command): Readonly<Record<string, unknown>> {
+  const { directory } = member;
+  switch (command.kind) {
+    case 'begin-admission': {
+      const request = verifyJoinRequest(command.request, directory.cluster, directory.genesisHash);
+      return { name: request?.name, roles: request?.roles.map((role) => role.name) };
+    }
+    case 'complete-admission':
+    case 'complete-removal':
+      return {
+        number: command.number,
+        name: directory.nameOf(command.number),
+        signedBy: command.shares.map((share) => directory.nameOf(share.signer)),
+      };
+    case 'withdraw-admission':
+      return { number: command.number };
+    case 'begin-removal':
+      return { number: command.number, name: directory.nameOf(command.number), reason: command.reason };
+    case 'convict':
+      return { nodes: command.subjects.map((subject) => directory.nameOf(subject.number)) };
+    case 'return':
+      return { number: command.number, name: directory.nameOf(command.number), incarnation: command.incarnation };
+    case 'create-token': {
+      const { roles, usesMax, notAfter } = command;
+      return { key: toBase64Url(command.publicKey), roles, usesMax, notAfter: wallText(notAfter) };
+    }
+    case 'revoke-token':
+      return { key: toBase64Url(command.publicKey) };
+    case 'raise-feature-level':
+      return { level: command.level };
+  }
+}

@@ -1,0 +1,223 @@
+/** Answers what programs on this machine ask of the agent; one method for each kind of request. */
+import { unreachable } from '../assert.ts';
+import { toHex } from '../bytes.ts';
+import { tokenText } from '../certificate/token.ts';
+import type { Config } from '../config/config.ts';
+import { seedBytes, signingKeyFrom } from '../crypto.ts';
+import { HivemindError, toHivemindError } from '../error.ts';
+import { endpointText, type LogIndex, type NodeNumber, type WallMs, wallText } from '../identity.ts';
+import { unpack } from '../packed.ts';
+import type { Random } from '../seam/random.ts';
+import { type LogPage, logPageEntriesMax, type PaneStatus, paneStatus } from '../wire/peer-message.ts';
+import { describeEntry, describeMember, describeMembers } from './describe.ts';
+import type { EventRing } from './event-ring.ts';
+import type {
+  LocalConfig,
+  LocalConfigs,
+  LocalDecided,
+  LocalEvent,
+  LocalLog,
+  LocalMembers,
+  LocalNode,
+  LocalPane,
+  LocalPaneNode,
+  LocalRequest,
+  LocalStatus,
+  LocalToken,
+  RoleStatus,
+} from './local-api.ts';
+import type { Node } from './node.ts';
+
+/** How long a control node has to answer `control ls`. */
+const paneStatusMs = 2_000;
+/** A token may live this long: ten years. */
+export const tokenLifeMsMax: number = 3_650 * 86_400_000;
+
+export interface LocalServiceParts {
+  readonly node: Node;
+  readonly random: Random;
+  readonly events: EventRing;
+  readonly version: string;
+  readonly startedAt: WallMs;
+  readonly roles: () => readonly RoleStatus[];
+  /** Sockets' own counters: datagrams, streams. */
+  readonly counters: () => Readonly<Record<string, number>>;
+  /** Ends the agent in good order, soon. */
+  readonly onStop: () => void;
+}
+
+export class LocalService {
+  private readonly parts: LocalServiceParts;
+  private readonly node: Node;
+
+  constructor(parts: LocalServiceParts) {
+    this.parts = parts;
+    this.node = parts.node;
+  }
+
+  async answer(request: LocalRequest): Promise<unknown> {
+    switch (request.kind) {
+      case 'status':
+        return this.status();
+      case 'members':
+        return this.members();
+      case 'node':
+        return this.nodeNamed(request.name);
+      case 'log':
+        return await this.log(request.from, request.most);
+      case 'events':
+        return { events: this.parts.events.last(request.most) };
+      case 'configs':
+        return await this.configs(request.role);
+      case 'pane':
+        return await this.pane();
+      case 'create-token':
+        return await this.createToken(request);
+      case 'leave':
+        return await this.leave();
+      case 'remove':
+        return await this.remove(request.name);
+      case 'stop':
+        this.parts.onStop();
+        return { index: 0 };
+      default:
+        return unreachable(request);
+    }
+  }
+
+  /** Gives the last events and then each that comes, until `signal` aborts. */
+  async follow(most: number, give: (event: LocalEvent) => void, signal: AbortSignal): Promise<void> {
+    const { events } = this.parts;
+    for (const event of events.last(most)) give(event);
+    const stop = events.listen(give);
+    if (stop === undefined) throw new HivemindError('busy', 'Too many programs follow the events; close one of them.');
+    await new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    stop();
+  }
+
+  private status(): LocalStatus {
+    const { member } = this.node;
+    const { directory, client, membership, line } = member;
+    const self = directory.get(member.number);
+    const { state, since, leader, logIndex, heardAt } = client.pane;
+    const statuses = membership.swim.members().map((each) => each.status);
+    const count = (status: string): number => statuses.filter((each) => each === status).length;
+    return {
+      version: this.parts.version,
+      name: self?.name ?? '',
+      number: member.number,
+      cluster: toHex(directory.cluster),
+      epoch: member.epoch,
+      roles: this.parts.roles(),
+      addresses: self?.endpoints.map(endpointText) ?? [],
+      boot: toHex(member.boot),
+      startedAt: wallText(this.parts.startedAt),
+      pane: {
+        state,
+        since: wallText(since),
+        ...(leader > 0 ? { leader: directory.nameOf(leader) } : {}),
+        logIndex,
+        ...(heardAt > 0 ? { heardAt: wallText(heardAt) } : {}),
+        controlNodes: directory.controlNumbers().map((number) => directory.nameOf(number)),
+      },
+      view: { size: statuses.length, alive: count('alive'), suspect: count('suspect'), down: count('down') },
+      leaving: member.isLeaving,
+      load: client.load,
+      drops: { ...line.sessions.dropped(), 'malformed-body': line.malformed, ...swimDrops(membership.swim.drops) },
+      counters: { requestsAnswered: this.node.requestsAnswered, ...this.parts.counters() },
+    };
+  }
+
+  private members(): LocalMembers {
+    const { member } = this.node;
+    const members = describeMembers(member, this.node.time);
+    return { observer: member.directory.nameOf(member.number), pane: member.client.pane.state, members };
+  }
+
+  private nodeNamed(name: string): LocalNode {
+    const { member } = this.node;
+    const record = this.recordNamed(name);
+    const described = describeMember(member, record.number, this.node.time);
+    const declarations = record.roles.flatMap((role) => member.directory.declarations.get(role) ?? []);
+    return { ...(described as LocalNode), declarations, key: toHex(record.signingKey) };
+  }
+
+  private async log(from: LogIndex, most: number): Promise<LocalLog> {
+    const { member } = this.node;
+    const wanted = Math.min(most, logPageEntriesMax);
+    const page = await this.node.ask<LogPage>((asked, then, at) => asked.readLog(from, wanted, then, at));
+    return { entries: page.entries.map((entry) => describeEntry(member, entry)), commitIndex: page.commitIndex };
+  }
+
+  private async configs(role: string): Promise<LocalConfigs> {
+    const configs = await this.node.ask<readonly Config[]>((member, then, at) => member.findConfigs(role, then, at));
+    return { configs: configs.map((config) => this.describeConfig(config)) };
+  }
+
+  private describeConfig({ owner, role, seq, value }: Config): LocalConfig {
+    const { directory, membership } = this.node.member;
+    const ownerStatus = membership.swim.statusOf(owner)?.status ?? 'alive';
+    return { owner: directory.nameOf(owner), ownerStatus, role, seq, value: unpack(value) };
+  }
+
+  private async pane(): Promise<LocalPane> {
+    const numbers = this.node.member.directory.controlNumbers();
+    return { nodes: await Promise.all(numbers.map((number) => this.paneNode(number))) };
+  }
+
+  private async paneNode(number: NodeNumber): Promise<LocalPaneNode> {
+    const { member } = this.node;
+    const name = member.directory.nameOf(number);
+    try {
+      const status = await this.paneStatusOf(number);
+      const { role, term, commitIndex, lastIndex } = status;
+      return { name, role, term, commitIndex, lastIndex };
+    } catch (thrown) {
+      return { name, error: toHivemindError(thrown).message };
+    }
+  }
+
+  private async paneStatusOf(number: NodeNumber): Promise<PaneStatus> {
+    const { member } = this.node;
+    if (number === member.number && member.pane !== undefined) return member.pane.status();
+    return await this.node.ask<PaneStatus>((asked, then, at) =>
+      asked.askMember(number, { kind: 'pane-status' }, paneStatus, paneStatusMs, then, at),
+    );
+  }
+
+  private async createToken(request: Extract<LocalRequest, { kind: 'create-token' }>): Promise<LocalToken> {
+    const { roles, usesMax, ttlMs } = request;
+    if (!(ttlMs > 0 && ttlMs <= tokenLifeMsMax)) {
+      throw new HivemindError('usage', 'A token lives between a moment and ten years; give --ttl a time like 24h.');
+    }
+    const seed = this.parts.random.bytes(seedBytes);
+    const notAfter = Math.round(this.node.time.wall + ttlMs);
+    const ask = { kind: 'create-token', publicKey: signingKeyFrom(seed).publicKey, roles, notAfter, usesMax } as const;
+    const index = await this.node.ask<LogIndex>((member, then, at) => member.ask(ask, then, at));
+    const { cluster, genesisHash } = this.node.member.directory;
+    return { token: tokenText(seed, cluster, genesisHash), expiresAt: wallText(notAfter), index };
+  }
+
+  private async leave(): Promise<LocalDecided> {
+    return { index: await this.node.ask<LogIndex>((member, then, at) => member.leave(then, at)) };
+  }
+
+  private async remove(name: string): Promise<LocalDecided> {
+    const { number } = this.recordNamed(name);
+    const ask = { kind: 'remove', number } as const;
+    return { index: await this.node.ask<LogIndex>((member, then, at) => member.ask(ask, then, at)) };
+  }
+
+  private recordNamed(name: string): NonNullable<ReturnType<Node['member']['directory']['byName']>> {
+    const record = this.node.member.directory.byName(name);
+    if (record !== undefined) return record;
+    throw new HivemindError('not-found', `No member is called ${name}; \`hivemind members\` lists them.`);
+  }
+}
+
+function swimDrops(drops: object): Readonly<Record<string, number>> {
+  return Object.fromEntries(Object.entries(drops).map(([name, count]) => [`gossip-${name}`, Number(count)]));
+}

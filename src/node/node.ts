@@ -1,0 +1,285 @@
+/**
+ * The driver of one member: it owns the timer, hands in what sockets and disks bring, and carries out what the
+ * member wants. It decides nothing. All its seams are arguments.
+ */
+import { unreachable } from '../assert.ts';
+import type { MachineLoad } from '../control/keep-alive.ts';
+import { HivemindError, toHivemindError } from '../error.ts';
+import type { Endpoint, Epoch, NodeNumber } from '../identity.ts';
+import type { MemberEffect, MemberEvent, MemberInput } from '../member/effect.ts';
+import type { Instant } from '../member/instant.ts';
+import { Member, type MemberOptions } from '../member/member.ts';
+import type { Outcome } from '../member/outbox.ts';
+import type { CancelTimer, Clock } from '../seam/clock.ts';
+import type { Datagrams } from '../seam/datagrams.ts';
+import type { LogStore } from '../seam/log-store.ts';
+import type { Logger } from '../seam/logger.ts';
+import type { StreamPeer, Streams } from '../seam/streams.ts';
+
+/** How often the machine's load is read for keep-alives. */
+const loadPeriodMs = 5_000;
+
+export interface NodeSeams {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** The event log's disk, on a control node. */
+  readonly logStore: LogStore | undefined;
+  /** Makes the member's memory durable, replacing the last. */
+  readonly remember: (bytes: Uint8Array) => Promise<void>;
+  readonly machineLoad: () => MachineLoad;
+  /** The node cannot go on: a disk failed, or the log holds what this version does not know. */
+  readonly onHalt: (reason: HivemindError) => void;
+}
+
+/** Answers a request to a role that runs here. */
+export type RoleDoor = (role: string, from: NodeNumber, body: Uint8Array) => Promise<Uint8Array>;
+
+export type StreamVerdict =
+  | { readonly kind: 'member'; readonly number: NodeNumber }
+  | { readonly kind: 'stranger' }
+  | { readonly kind: 'refused'; readonly code: 'not-admitted' | 'epoch-mismatch'; readonly sentence: string };
+
+interface Pending {
+  readonly from: StreamPeer;
+  readonly beganAt: number;
+  readonly resolve: (body: Uint8Array) => void;
+  readonly reject: (error: HivemindError) => void;
+}
+
+export class Node {
+  readonly member: Member;
+  private readonly seams: NodeSeams;
+  private readonly listeners = new Set<(event: MemberEvent) => void>();
+  private readonly pending = new Map<number, Pending>();
+  private datagrams: Datagrams | undefined;
+  private streams: Streams | undefined;
+  private roleDoor: RoleDoor | undefined;
+  private cancelTimer: CancelTimer = () => {};
+  private cancelLoad: CancelTimer = () => {};
+  private nextRequestId = 1;
+  private stopped = false;
+  /** Requests of peers that were answered or refused. */
+  requestsAnswered = 0;
+
+  constructor(options: MemberOptions, seams: NodeSeams) {
+    this.seams = seams;
+    this.member = new Member(options, this.time);
+  }
+
+  get time(): Instant {
+    return { now: this.seams.clock.now(), wall: this.seams.clock.wallNow() };
+  }
+
+  start(datagrams: Datagrams, streams: Streams): void {
+    this.datagrams = datagrams;
+    this.streams = streams;
+    datagrams.onDatagram((from, bytes) => this.step({ kind: 'datagram', from, bytes }));
+    this.readLoad();
+    this.step({ kind: 'tick' });
+  }
+
+  /** Stops driving; sockets and disk are the caller's to close. */
+  stop(): void {
+    this.stopped = true;
+    this.cancelTimer();
+    this.cancelLoad();
+    const gone = new HivemindError('address-unreachable', 'The node is stopping.');
+    for (const pending of this.pending.values()) pending.reject(gone);
+    this.pending.clear();
+  }
+
+  onEvent(listener: (event: MemberEvent) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  openRoles(door: RoleDoor): void {
+    this.roleDoor = door;
+  }
+
+  /** Calls into the member, and carries out what follows; resolves with the outcome that it tells. */
+  async ask<T>(call: (member: Member, then: (outcome: Outcome<T>) => void, at: Instant) => void): Promise<T> {
+    const outcome = await new Promise<Outcome<T>>((resolve) => {
+      const at = this.time;
+      call(this.member, resolve, at);
+      this.perform(this.member.settle(at));
+    });
+    if (outcome.ok) return outcome.value;
+    throw outcome.error;
+  }
+
+  // — what the streams ask of it —
+
+  streamSelf(): {
+    readonly number: NodeNumber;
+    readonly epoch: Epoch;
+    readonly cluster: Uint8Array;
+    readonly boot: Uint8Array;
+    credential(): Uint8Array;
+  } {
+    const { member } = this;
+    return {
+      number: member.number,
+      epoch: member.epoch,
+      cluster: member.directory.cluster,
+      boot: member.boot,
+      credential: () => member.credential(),
+    };
+  }
+
+  /** Who dials: a member by its certificate, or a stranger, who may ask to join. */
+  verifyPeer(claim: {
+    readonly publicKey: Uint8Array;
+    readonly number: NodeNumber;
+    readonly credential: Uint8Array;
+    readonly remote: Endpoint;
+  }): StreamVerdict {
+    if (this.member.directory.removed.has(claim.number)) {
+      const sentence = 'This node was removed from the cluster; join again with a token and an empty data folder.';
+      return { kind: 'refused', code: 'not-admitted', sentence };
+    }
+    const at = this.time;
+    const number = this.member.identify(claim.publicKey, claim.number, claim.credential, at);
+    this.perform(this.member.settle(at));
+    return number === undefined ? { kind: 'stranger' } : { kind: 'member', number };
+  }
+
+  onRequest(from: StreamPeer, body: Uint8Array): Promise<Uint8Array> {
+    const id = this.nextRequestId++;
+    return new Promise((resolve, reject) => {
+      this.pending.set(id, { from, beganAt: this.seams.clock.now(), resolve, reject });
+      this.step({ kind: 'request', id, from, body });
+    });
+  }
+
+  onPost(from: StreamPeer, body: Uint8Array): void {
+    this.step({ kind: 'post', from, body });
+  }
+
+  // — effects —
+
+  private step(input: MemberInput): void {
+    if (!this.stopped) this.perform(this.member.step(input, this.time));
+  }
+
+  private perform(effects: readonly MemberEffect[]): void {
+    for (const effect of effects) this.onEffect(effect);
+    this.planTick();
+  }
+
+  private onEffect(effect: MemberEffect): void {
+    switch (effect.kind) {
+      case 'datagram':
+        this.datagrams?.send(effect.to, effect.bytes);
+        break;
+      case 'request':
+        void this.request(effect);
+        break;
+      case 'post':
+        this.streams?.post(effect.to, effect.body);
+        break;
+      case 'answer':
+        this.settle(effect.id, effect.what, effect.body);
+        break;
+      case 'refuse':
+        this.settle(effect.id, effect.what, effect.error);
+        break;
+      case 'role-request':
+        void this.requestRole(effect);
+        break;
+      case 'write':
+        void this.write(effect);
+        break;
+      case 'remember':
+        void this.remember(effect);
+        break;
+      case 'event':
+        for (const listener of this.listeners) listener(effect.event);
+        break;
+      case 'halt':
+        this.halt(effect.reason);
+        break;
+      default:
+        unreachable(effect);
+    }
+  }
+
+  private async request(effect: Extract<MemberEffect, { kind: 'request' }>): Promise<void> {
+    const { id, to, body, timeoutMs } = effect;
+    try {
+      if (this.streams === undefined) throw new HivemindError('address-unreachable', 'The node is not started.');
+      const answer = await this.streams.request(to, body, timeoutMs);
+      this.step({ kind: 'response', id, outcome: { ok: true, ...answer } });
+    } catch (thrown) {
+      this.step({ kind: 'response', id, outcome: { ok: false, error: toHivemindError(thrown) } });
+    }
+  }
+
+  private async requestRole(effect: Extract<MemberEffect, { kind: 'role-request' }>): Promise<void> {
+    const { id, what, role, from, body } = effect;
+    try {
+      if (this.roleDoor === undefined) throw new HivemindError('not-found', `The role ${role} is not started.`);
+      this.settle(id, `${what} ${role}`, await this.roleDoor(role, from, body));
+    } catch (thrown) {
+      this.settle(id, `${what} ${role}`, toHivemindError(thrown));
+    }
+  }
+
+  /** Every request of a peer ends here, once, with one line (HM-28). */
+  private settle(id: number, what: string, outcome: Uint8Array | HivemindError): void {
+    const pending = this.pending.get(id);
+    if (pending === undefined) return;
+    this.pending.delete(id);
+    this.requestsAnswered++;
+    const from = pending.from.kind === 'member' ? this.member.directory.nameOf(pending.from.number) : 'stranger';
+    const tookMs = this.seams.clock.now() - pending.beganAt;
+    const line = { request: what, from, remote: pending.from.remote.host, tookMs };
+    if (outcome instanceof HivemindError) {
+      this.seams.log.info('request refused', { ...line, code: outcome.code });
+      pending.reject(outcome);
+    } else {
+      this.seams.log.info('request answered', { ...line, bytes: outcome.length });
+      pending.resolve(outcome);
+    }
+  }
+
+  private async write(effect: Extract<MemberEffect, { kind: 'write' }>): Promise<void> {
+    try {
+      await this.seams.logStore?.write(effect.write);
+      this.step({ kind: 'written', id: effect.id });
+    } catch (thrown) {
+      this.halt(toHivemindError(thrown));
+    }
+  }
+
+  private async remember(effect: Extract<MemberEffect, { kind: 'remember' }>): Promise<void> {
+    try {
+      await this.seams.remember(effect.bytes);
+      this.step({ kind: 'remembered', id: effect.id });
+    } catch (thrown) {
+      this.halt(toHivemindError(thrown));
+    }
+  }
+
+  private halt(reason: HivemindError): void {
+    if (this.stopped) return;
+    this.stop();
+    this.seams.onHalt(reason);
+  }
+
+  // — time —
+
+  private planTick(): void {
+    this.cancelTimer();
+    if (this.stopped) return;
+    const at = this.member.nextTickAt();
+    if (at === Number.POSITIVE_INFINITY) return;
+    const delayMs = Math.max(0, Math.ceil(at - this.seams.clock.now()));
+    this.cancelTimer = this.seams.clock.after(delayMs, () => this.step({ kind: 'tick' }));
+  }
+
+  private readLoad(): void {
+    this.member.setLoad(this.seams.machineLoad());
+    this.cancelLoad = this.seams.clock.after(loadPeriodMs, () => this.readLoad());
+  }
+}

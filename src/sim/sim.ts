@@ -1,0 +1,6 @@
+/** The simulator, `hivemind/sim`: whole clusters on virtual time, replayed by seed. */
+export { InvariantViolation } from './invariants.ts';
+export { LivenessFailure, runSeed, type SeedReport } from './seed-run.ts';
+export { SimCluster, type SimClusterOptions } from './sim-cluster.ts';
+export type { LinkFaults } from './sim-network.ts';
+export { SimNode, type SimNodeOptions } from './sim-node.ts';

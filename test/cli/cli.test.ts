@@ -1,0 +1,333 @@
+/** The program itself, as a process of its own, against a real socket whose agent answers by the book. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { HivemindError } from '../../src/error.ts';
+import { type LocalListener, listenLocal } from '../../src/net/local-socket.ts';
+import type { LocalEvent, LocalLogEntry, LocalRequest } from '../../src/node/local-api.ts';
+import { pack, unpack } from '../../src/packed.ts';
+import { silentLogger } from '../../src/seam/logger.ts';
+import { configs, entries, events, members, node, pane, status } from './answers.ts';
+
+const program = join(import.meta.dirname, '../../cli/main.ts');
+const tsx = import.meta.resolve('tsx');
+const childTimeoutMs = 60_000;
+
+const folder = mkdtempSync(join(tmpdir(), 'hivemind-cli-'));
+const runtime = join(folder, 'runtime');
+const project = join(folder, 'project');
+const devSockets = join(project, '.hivemind', 'dev', 'run');
+for (const path of [runtime, devSockets]) mkdirSync(path, { recursive: true, mode: 0o700 });
+after(() => rmSync(folder, { recursive: true }));
+
+interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const { NO_COLOR: _none, HIVEMIND_SOCKET: _nor, ...inherited } = process.env;
+
+function start(words: readonly string[], environment: NodeJS.ProcessEnv = {}): ChildProcess {
+  const env = { ...inherited, HIVEMIND_RUNTIME_DIR: runtime, ...environment };
+  const stdio = ['ignore', 'pipe', 'pipe'] as const;
+  return spawn(process.execPath, ['--import', tsx, program, ...words], {
+    cwd: project,
+    env,
+    stdio: [...stdio],
+    timeout: childTimeoutMs,
+  });
+}
+
+async function outcomeOf(child: ChildProcess): Promise<Outcome> {
+  const said = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name]?.setEncoding('utf8').on('data', (text: string) => {
+      said[name] += text;
+    });
+  }
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, ...said };
+}
+
+const run = (...words: readonly string[]): Promise<Outcome> => outcomeOf(start(words));
+
+/** One sentence that a person can act on, and no trace of the program's inside. */
+function isSentence(text: string): boolean {
+  return /^[^\n]+[.?]\n$/.test(text) && !/^\s+at |Error:|\.ts:\d/m.test(text);
+}
+
+const asked: LocalRequest[] = [];
+const log: LocalLogEntry[] = [...entries];
+/** Entries that the agent puts into one answer, so that reading takes several. */
+const pageEntries = 3;
+
+function answer(request: LocalRequest): unknown {
+  switch (request.kind) {
+    case 'status':
+      return status;
+    case 'members':
+      return members;
+    case 'node':
+      if (request.name !== 'atlas') throw new HivemindError('not-found', `No member is called ${request.name}; look.`);
+      return node;
+    case 'log': {
+      const from = log.filter((entry) => entry.index >= request.from);
+      return { entries: from.slice(0, Math.min(request.most, pageEntries)), commitIndex: log.length };
+    }
+    case 'events':
+      return { events };
+    case 'configs':
+      return configs;
+    case 'pane':
+      return pane;
+    case 'create-token':
+      return { token: 'hive-secret', expiresAt: '2026-10-02T10:00:00.000Z', index: 9 };
+    case 'leave':
+      throw new HivemindError('no-quorum', 'The control pane has no quorum; the leave is kept and asked for again.');
+    case 'remove':
+      return { index: 10 };
+    case 'stop':
+      return { not: 'what was promised' };
+  }
+}
+
+/** Sends the events, and then more of them for as long as somebody listens. */
+async function follow(signal: AbortSignal, give: (event: LocalEvent) => void): Promise<void> {
+  for (const event of events) give(event);
+  const timer = setInterval(() => give({ ...(events[0] as LocalEvent), kind: 'tick' }), 20);
+  await once(signal, 'abort');
+  clearInterval(timer);
+}
+
+async function agentAt(path: string, name: string): Promise<LocalListener> {
+  const read = (body: Uint8Array): LocalRequest => unpack(body) as LocalRequest;
+  return listenLocal({
+    path,
+    log: silentLogger,
+    async onRequest(body) {
+      const request = read(body);
+      asked.push(request);
+      return pack(request.kind === 'status' ? { ...status, name } : answer(request));
+    },
+    async onSubscribe(_body, call) {
+      await follow(call.signal, (event) => call.item(pack(event)));
+      return pack(null);
+    },
+  });
+}
+
+const agents: LocalListener[] = [];
+before(async () => {
+  agents.push(await agentAt(join(runtime, 'boreas.sock'), 'boreas'));
+  agents.push(await agentAt(join(devSockets, 'atlas.sock'), 'atlas'));
+  agents.push(await agentAt(join(devSockets, 'aurora.sock'), 'aurora'));
+  await leaveDeadSocket(join(devSockets, 'aardvark.sock'));
+});
+after(() => Promise.all(agents.map((agent) => agent.close())));
+
+/** What a process that was killed leaves behind: it is there, and refuses. */
+async function leaveDeadSocket(path: string): Promise<void> {
+  const server = createServer().listen(`${path}.new`);
+  await once(server, 'listening');
+  renameSync(`${path}.new`, path);
+  server.close();
+}
+
+describe('the agent that is asked', () => {
+  const nameOf = ({ stdout }: Outcome): string => JSON.parse(stdout).name;
+
+  test('is the first of the dev cluster in this folder that lives, or the one that is named', async () => {
+    const [first, inDev, ofUser] = await Promise.all([
+      run('status', '--json'),
+      run('status', '--json', '--node', 'aurora'),
+      run('status', '--json', '-n', 'boreas'),
+    ]);
+    assert.deepEqual([first, inDev, ofUser].map(nameOf), ['atlas', 'aurora', 'boreas']);
+    assert.deepEqual(JSON.parse(first.stdout), status);
+  });
+
+  test('is the one of HIVEMIND_SOCKET; a named one is preferred to it', async () => {
+    const environment = { HIVEMIND_SOCKET: join(runtime, 'boreas.sock') };
+    const [fromEnvironment, named] = await Promise.all([
+      outcomeOf(start(['status', '--json'], environment)),
+      outcomeOf(start(['status', '--json', '--node', 'atlas'], environment)),
+    ]);
+    assert.deepEqual([fromEnvironment, named].map(nameOf), ['boreas', 'atlas']);
+  });
+
+  test('that is not there ends the command in one sentence and exit code 3', async () => {
+    const [named, socket, none] = await Promise.all([
+      run('members', '--node', 'zephyr'),
+      run('members', '--socket', join(folder, 'none.sock'), '--json'),
+      outcomeOf(
+        spawn(process.execPath, ['--import', tsx, program, 'events', '--follow'], {
+          cwd: folder,
+          env: { ...inherited, HIVEMIND_RUNTIME_DIR: join(folder, 'empty') },
+        }),
+      ),
+    ]);
+    for (const outcome of [named, socket, none]) {
+      assert.equal(outcome.code, 3);
+      assert(isSentence(outcome.stderr), outcome.stderr);
+      assert.match(outcome.stderr, /^No agent answers (at|in) .*; start one with `hivemind agent -c hivemind\.yaml`/);
+    }
+    assert.match(named.stderr, /runtime\/zephyr\.sock/);
+    assert.equal(JSON.parse(socket.stdout).error.code, 'agent-unreachable');
+    assert.equal(none.stdout, '');
+  });
+});
+
+describe('every answer', () => {
+  test('is one JSON document with --json', async () => {
+    const ask = async (...words: readonly string[]): Promise<unknown> => JSON.parse((await run(...words)).stdout);
+    const [ofHosts, ofNode, ofPane] = await Promise.all([
+      ask('members', '--role', 'host', '--json'),
+      ask('node', 'show', 'atlas', '--json'),
+      ask('control', 'ls', '--json'),
+    ]);
+    assert.deepEqual(ofHosts, { ...members, members: members.members.filter(({ roles }) => roles.includes('host')) });
+    assert.deepEqual([ofNode, ofPane], [node, pane]);
+    const [services, owners, roles] = await Promise.all([
+      ask('service', 'ls', '--json'),
+      ask('config', 'ls', 'host', '--json'),
+      ask('role', 'ls', '--json'),
+    ]);
+    const names = (services as { services: { name: string; host: string }[] }).services;
+    assert.deepEqual(
+      names.map(({ name, host }) => `${name} ${host}`),
+      ['git atlas', 'git chronos', 'ntp atlas'],
+    );
+    assert.deepEqual([owners, roles], [configs, { node: 'atlas', roles: status.roles }]);
+  });
+
+  test('is text for people without, and has no colours in a pipe', async () => {
+    const [list, removed] = await Promise.all([run('members'), run('remove', 'chronos')]);
+    assert.match(list.stdout, /^NAME .*\ncontrol-1 [^\u001b]*As atlas sees it: 5 members\.\n$/);
+    assert.deepEqual(removed, { code: 0, stdout: 'chronos is removed, as decided by log entry 10.\n', stderr: '' });
+  });
+
+  test('of `token create` is the token alone, for a shell to take', async () => {
+    const made = await run('token', 'create', '--role', 'host,dns', '--ttl', '7d', '--uses', '0');
+    assert.deepEqual([made.code, made.stdout], [0, 'hive-secret\n']);
+    assert.match(made.stderr, /^It admits any number of nodes with the roles host, dns until 2026-10-02T10/);
+    const request = asked.find(({ kind }) => kind === 'create-token');
+    assert.deepEqual(request, { kind: 'create-token', roles: ['host', 'dns'], ttlMs: 604_800_000, usesMax: 0 });
+  });
+});
+
+describe('every failure is one sentence', () => {
+  test('with exit code 1 when the agent refuses, and its code in the JSON', async () => {
+    const [leave, unknown] = await Promise.all([run('leave'), run('node', 'show', 'nobody', '--json')]);
+    assert.equal(leave.stderr, 'The control pane has no quorum; the leave is kept and asked for again.\n');
+    assert.deepEqual([leave.code, leave.stdout], [1, '']);
+    const error = { code: 'not-found', message: 'No member is called nobody; look.' };
+    assert.deepEqual([unknown.code, JSON.parse(unknown.stdout)], [1, { error }]);
+    assert.equal(unknown.stderr, `${error.message}\n`);
+  });
+
+  test('with exit code 2 for wrong usage, and a suggestion', async () => {
+    const [command, duration, role, none] = await Promise.all([
+      run('membres'),
+      run('token', 'create', '--role', 'host', '--ttl', 'soon'),
+      run('token', 'create', '--json'),
+      run(),
+    ]);
+    assert.deepEqual([command.code, duration.code, role.code, none.code], [2, 2, 2, 2]);
+    assert.equal(command.stderr, "Unknown command 'membres'; did you mean members?\n");
+    assert.equal(
+      duration.stderr,
+      '"soon" is not a duration; write a number and a unit, like 30m, 24h or 7d, up to ten years.\n',
+    );
+    assert.equal(JSON.parse(role.stdout).error.code, 'usage');
+    assert(isSentence(role.stderr), role.stderr);
+    assert.match(none.stderr, /^Usage: hivemind /);
+  });
+
+  test('also when the program is at fault; only HIVEMIND_DEBUG shows where', async () => {
+    const broken = { HIVEMIND_SOCKET: join(folder, 'broken.sock') };
+    const agent = await listenLocal({
+      path: broken.HIVEMIND_SOCKET,
+      log: silentLogger,
+      onRequest: async () => pack({ observer: 'atlas' }),
+      onSubscribe: async () => pack(null),
+    });
+    const [quiet, loud] = await Promise.all([
+      outcomeOf(start(['members'], broken)),
+      outcomeOf(start(['members'], { ...broken, HIVEMIND_DEBUG: '1' })),
+    ]);
+    await agent.close();
+    assert.equal(quiet.code, 1);
+    assert(isSentence(quiet.stderr), quiet.stderr);
+    assert.match(quiet.stderr, /this is a bug/);
+    assert.match(loud.stderr, /\n\s+at .*members\.ts/);
+  });
+});
+
+/** Resolves once the child has printed this many lines, and gives them. */
+async function linesOf(child: ChildProcess, count: number): Promise<readonly string[]> {
+  let text = '';
+  for await (const chunk of child.stdout?.setEncoding('utf8').iterator({ destroyOnReturn: false }) ?? []) {
+    text += chunk;
+    if (text.split('\n').length > count) break;
+  }
+  return text.split('\n').slice(0, count);
+}
+
+describe('reading on', () => {
+  test('`log` gives the last entries, or all from one on, whatever the pages', async () => {
+    const indexes = ({ stdout }: Outcome): unknown =>
+      JSON.parse(stdout).entries.map((entry: LocalLogEntry) => entry.index);
+    const [last, from] = await Promise.all([run('log', '--last', '5', '--json'), run('log', '--from', '2', '--json')]);
+    assert.deepEqual(indexes(last), [4, 5, 6, 7, 8]);
+    assert.deepEqual(indexes(from), [2, 3, 4, 5, 6, 7, 8]);
+    assert.equal(JSON.parse(last.stdout).commitIndex, 8);
+  });
+
+  test('`log --follow` gives each entry once until it is interrupted, which is exit code 0', async () => {
+    const child = start(['log', '--from', '3', '--follow', '--json']);
+    const ended = once(child, 'close');
+    const first = await linesOf(child, 6);
+    const grown = { ...(entries[4] as LocalLogEntry), index: 9 };
+    log.push(grown, { ...grown, index: 10 });
+    const more = await linesOf(child, 2);
+    const indexes = [...first, ...more].map((line) => JSON.parse(line).index);
+    assert.deepEqual(indexes, [3, 4, 5, 6, 7, 8, 9, 10]);
+    child.kill('SIGINT');
+    assert.equal((await ended)[0], 0);
+  });
+
+  test('`events --follow` ends with its reader, its agent or Ctrl-C', async () => {
+    const path = join(folder, 'mortal.sock');
+    const agent = await agentAt(path, 'mortal');
+    const words = ['events', '--follow', '--json', '--socket', path];
+    const [read, orphaned, interrupted] = [start(words), start(words), start(words)];
+    const complaints = [read, orphaned, interrupted].map((child) => {
+      let said = '';
+      child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+        said += text;
+      });
+      return once(child, 'close').then(([code]) => ({ code, said }));
+    });
+    const [lines] = await Promise.all([read, orphaned, interrupted].map((child) => linesOf(child, 3)));
+    assert.deepEqual(
+      lines?.map((line) => JSON.parse(line).kind),
+      ['joined', 'pane', 'tick'],
+    );
+    interrupted.stdout?.resume();
+    interrupted.kill('SIGINT');
+    read.stdout?.destroy();
+    assert.deepEqual(await complaints[0], { code: 0, said: '' });
+    assert.deepEqual(await complaints[2], { code: 0, said: '' });
+    orphaned.stdout?.resume();
+    await agent.close();
+    const { code, said } = (await complaints[1]) as { code: number; said: string };
+    assert.equal(code, 3);
+    assert(isSentence(said), said);
+  });
+});

@@ -1,0 +1,263 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { parseDuration } from '../../cli/duration.ts';
+import { printable } from '../../cli/output.ts';
+import { choosePaint, colourPaint, plainPaint } from '../../cli/paint.ts';
+import { renderConfigs, renderServices } from '../../cli/render-configs.ts';
+import { renderPane } from '../../cli/render-control.ts';
+import { renderEvents, renderLog } from '../../cli/render-history.ts';
+import { renderMembers, renderNode } from '../../cli/render-members.ts';
+import { renderStatus } from '../../cli/render-status.ts';
+import { servicesOf } from '../../cli/service.ts';
+import { facts, table } from '../../cli/table.ts';
+import type { LocalStatus } from '../../src/node/local-api.ts';
+import { configs, entries, events, later, members, node, pane, since, status } from './answers.ts';
+
+/** Compares with lines that are indented here, and names the one that differs. */
+function shows(text: string, golden: string): void {
+  const lines = golden.split('\n').slice(1, -1);
+  const indent = Math.min(...lines.filter((line) => line !== '').map((line) => line.search(/\S/)));
+  assert.deepEqual(
+    text.split('\n'),
+    lines.map((line) => line.slice(indent)),
+  );
+}
+
+describe('a table', () => {
+  test('aligns words to the left and numbers to the right, and ends no line in spaces', () => {
+    const rows = [
+      ['a', 7, 'x'],
+      ['longer', 1234, ''],
+    ];
+    shows(
+      table(['NAME', 'N', 'LAST'], rows),
+      `
+      NAME       N  LAST
+      a          7  x
+      longer  1234
+      `,
+    );
+  });
+
+  test('without rows is its headings, and shows a dash where a row is short', () => {
+    assert.equal(table(['A', 'B'], []), 'A  B');
+    assert.equal(table(['A', 'B'], [['x']]), 'A  B\nx  -');
+  });
+
+  test('is as wide with colours as without', () => {
+    const rows = [[{ text: 'no', tone: 'bad' } as const, 'x']];
+    const coloured = table(['HEALTHY', 'NAME'], rows, colourPaint);
+    assert.match(coloured, /\u001b\[31;1mno\u001b\[0m {7}x$/);
+    assert.equal(coloured.replace(/\u001b\[[\d;]*m/g, ''), table(['HEALTHY', 'NAME'], rows));
+  });
+
+  test('of facts puts what each is about in front', () => {
+    assert.equal(
+      facts([
+        ['Node', 'atlas'],
+        ['', 4],
+      ]),
+      'Node  atlas\n      4',
+    );
+  });
+});
+
+test('only a terminal gets colours, and only if nobody refuses them', () => {
+  assert.equal(choosePaint({ isTTY: true }, {}), colourPaint);
+  assert.equal(choosePaint({ isTTY: false }, {}), plainPaint);
+  assert.equal(choosePaint({ isTTY: true }, { NO_COLOR: '1' }), plainPaint);
+  assert.equal(choosePaint({ isTTY: true }, { NO_COLOR: '' }), colourPaint);
+  assert.equal(choosePaint({ isTTY: true }, { TERM: 'dumb' }), plainPaint);
+});
+
+test('what other nodes wrote cannot steer the terminal', () => {
+  const hostile = { reason: 'a\n\tb \u001b[2Jc\u009b1m \u202ed', list: ['\u0007', 1, null] };
+  assert.deepEqual(printable(hostile), { reason: 'a b \ufffd[2Jc\ufffd1m \ufffdd', list: ['\ufffd', 1, null] });
+});
+
+test('a duration is a number and a unit', () => {
+  assert.deepEqual(['30s', '30m', '24h', '7d'].map(parseDuration), [30_000, 1_800_000, 86_400_000, 604_800_000]);
+  for (const wrong of ['', '5', 'h', '0h', '-1h', '1.5h', '1w', '1h30m', '9999d']) {
+    assert.throws(() => parseDuration(wrong), { code: 'usage', message: /like 30m, 24h or 7d/ });
+  }
+});
+
+describe('members', () => {
+  test('lists who is alive or suspect, names who is down, and says whose view it is (CS-13)', () => {
+    shows(
+      renderMembers(members, false, plainPaint),
+      `
+      NAME       NUMBER  ROLES      STATUS   INCARNATION  ADDRESSES
+      control-1       1  control    alive              0  10.0.0.1:7100
+      atlas           4  host, dns  alive              0  10.0.0.4:7100
+      boreas         12  host       suspect            3  10.0.0.12:7100, [fd00::12]:7100
+
+      Down, and listed with --all: chronos, daphne.
+      As atlas sees it: 5 members.
+      `,
+    );
+  });
+
+  test('lists everybody on demand, and tells a hint from a conviction', () => {
+    const lines = renderMembers(members, true, plainPaint).split('\n');
+    assert.equal(lines[4], 'chronos        13  host       down                   0  10.0.0.13:7100');
+    assert.equal(lines[5], 'daphne         14  -          down (hint)            0  -');
+    assert.equal(lines.at(-1), 'As atlas sees it: 5 members.');
+  });
+
+  test('says that it is a view of its own while the pane is not healthy (HM-6)', () => {
+    const last = (state: LocalStatus['pane']['state']): string | undefined =>
+      renderMembers({ ...members, pane: state, members: members.members.slice(0, 1) }, false, plainPaint)
+        .split('\n')
+        .at(-1);
+    const head = 'As atlas sees it: 1 member. This is its own view:';
+    assert.equal(last('no-quorum'), `${head} the control pane has no quorum.`);
+    assert.equal(last('no-pane'), `${head} it reaches no control node.`);
+    assert.equal(last('unknown'), `${head} it has just started, and heard from no control node yet.`);
+  });
+
+  test('of which many are down are not all named', () => {
+    const down = Array.from({ length: 11 }, (_, at) => ({ ...members.members[3], name: `n${at}` }));
+    const text = renderMembers({ ...members, members: down as typeof members.members }, false, plainPaint);
+    assert.match(text, /listed with --all: n0, n1, n2, n3, n4, n5, n6, n7 and 3 more\.$/m);
+  });
+});
+
+test('a node is shown with what each of its roles requires, bootstraps from and consumes (HM-16)', () => {
+  shows(
+    renderNode(node, plainPaint),
+    `
+    Name         atlas (this node)
+    Number       4
+    Status       alive since ${since}
+    Incarnation  0
+    Addresses    10.0.0.4:7100
+    Roles        host, dns
+    Key          ${node.key}
+
+    ROLE  REQUIRES  BOOTSTRAPS FROM  CONSUMES
+    host  -         -                -
+    dns   host      dns, host        host
+    `,
+  );
+});
+
+describe('status', () => {
+  test('is a readable page that leaves out what did not happen', () => {
+    shows(
+      renderStatus(status, plainPaint),
+      `
+      Node           atlas (number 4), hivemind 0.1.0
+      Cluster        2c1f, epoch 1
+      Addresses      10.0.0.4:7100, [fd00::4]:7100
+      Started        ${since}, boot 77aa
+      Control pane   healthy since ${later}
+      Leader         control-2
+      Control nodes  control-1, control-2, control-3
+      Log index      17
+      View           5 members: 2 alive, 1 suspect, 2 down
+      Load           0.42 over 15 minutes on 4 cores, 3.0 of 8.0 GiB memory free
+      Dropped        3 replayed
+      Counted        12 requestsAnswered
+
+      ROLE  STATE    SINCE                     RESTARTS  DETAIL
+      host  running  ${since}         0  services 2, healthy 1
+      dns   waiting  ${later}        12  no living member performs host
+      `,
+    );
+  });
+
+  const lines = (pane: Partial<LocalStatus['pane']>): readonly string[] =>
+    renderStatus({ ...status, pane: { ...status.pane, ...pane }, leaving: true, roles: [] }, plainPaint).split('\n');
+
+  test('says since when there is no quorum, and what still works (HM-6)', () => {
+    const degraded = lines({ state: 'no-quorum' });
+    assert.equal(
+      degraded[4],
+      `Control pane   DEGRADED since ${later} (no quorum: control nodes answer, but are no majority)`,
+    );
+    assert.match(degraded[5] ?? '', /^ {15}Nobody can join.*running roles and reads go on\.$/);
+    assert.match(degraded[6] ?? '', /^Leaving {8}asked for/);
+    assert.equal(degraded.at(-1), 'This node performs no role.');
+  });
+
+  test('tells no quorum from no control node at all (HM-6)', () => {
+    const text = `Control pane   DEGRADED: no control node reachable since ${later}`;
+    assert.equal(lines({ state: 'no-pane', heardAt: since })[4], `${text} (last heard ${since})`);
+    assert.match(lines({ state: 'unknown' })[4] ?? '', /^Control pane {3}not known: /);
+  });
+});
+
+test('the log is one sentence for each decision, with its index and time (HM-7, PF-22)', () => {
+  const lines = renderLog({ entries, commitIndex: 8 }, plainPaint).split('\n');
+  const time = since;
+  assert.deepEqual(lines, [
+    `      1  ${'-'.padEnd(time.length)}  leader-elected       a leader opens term 3`,
+    `      2  ${time}  create-token         token k3yk3yk3… admits 1 node as host, dns until ${later}`,
+    `      3  ${time}  begin-admission      atlas may join as host, dns once a majority has signed`,
+    `      4  ${time}  complete-admission   atlas (number 4) belongs, signed by control-1, control-2`,
+    `      5  ${time}  convict              down: chronos, daphne`,
+    `      6  ${time}  return               daphne (number 14) is back at incarnation 1`,
+    `      7  ${time}  begin-removal        daphne (number 14) no longer belongs (left)`,
+    `      8  ${time}  of-a-later-version   color blue, tags 1 2, none none`,
+  ]);
+  assert.equal(renderLog({ entries: [], commitIndex: 8 }, plainPaint), 'No entries; the log ends at index 8.');
+});
+
+test('events are a line each, with the node that they are about (HM-14)', () => {
+  shows(
+    renderEvents({ events }, plainPaint),
+    `
+    ${since}  joined        boreas        number 12, roles host
+    ${later}  pane          -             state no-quorum, since ${later}
+    `,
+  );
+  assert.equal(renderEvents({ events: [] }, plainPaint), 'No events yet.');
+});
+
+describe('services', () => {
+  const services = servicesOf(configs.configs);
+
+  test('are listed by name with their addresses; malformed ones and those of dead hosts are not', () => {
+    shows(
+      renderServices(services, false, plainPaint),
+      `
+      SERVICE  HOST   ADDRESS                          WEIGHT  HEALTHY  DOMAINS       HOST STATUS
+      git      atlas  10.0.0.21:3000, [fd00::21]:3000     100  yes      git.lab.test  alive
+      ntp      atlas  10.0.0.21:123/udp                   100  no       -             alive
+
+      1 service of hosts that are down, listed with --all.
+      `,
+    );
+  });
+
+  test('of dead hosts are listed on demand', () => {
+    const lines = renderServices(services, true, plainPaint).split('\n');
+    assert.equal(lines.length, 4);
+    assert.match(lines[2] ?? '', /^git {6}chronos .* down$/);
+    assert.equal(renderServices([], true, plainPaint), 'No host publishes a service.');
+  });
+});
+
+test('configs are listed by owner with their seq', () => {
+  shows(
+    renderConfigs(configs, plainPaint),
+    `
+    OWNER    SEQ  OWNER STATUS
+    chronos    9  down
+    atlas      2  alive
+    `,
+  );
+});
+
+test('control nodes are listed as each answers for itself, also the one that does not', () => {
+  shows(
+    renderPane(pane, plainPaint),
+    `
+    NAME       ROLE      TERM  COMMIT  LAST  ERROR
+    control-1  follower     3      17    17  -
+    control-2  leader       3      17    18  -
+    control-3  -            -       -     -  No answer within 2 s.
+    `,
+  );
+});
