@@ -1,6 +1,6 @@
 /**
  * How a command fails: one sentence on stderr and an exit code, never a stack trace. With `--json`, stdout holds
- * `{"error":{"code","message"}}` besides, so that it is always a JSON document.
+ * `{"error":{"code","message"}}` besides, in one line: it always is JSON, and NDJSON under `--follow`.
  */
 import { CommanderError } from 'commander';
 import { HivemindError } from '../src/error.ts';
@@ -21,7 +21,7 @@ export function reportFailure(thrown: unknown, words: readonly string[]): number
     return thrown.exitCode === 0 ? exitCodes.done : exitCodes.usage;
   }
   const { code, sentence, exitCode } = failureOf(thrown);
-  if (words.includes('--json')) printLine(JSON.stringify({ error: { code, message: sentence } }, undefined, 2));
+  if (words.includes('--json')) printLine(JSON.stringify({ error: { code, message: sentence } }));
   printNote(printable(sentence));
   if (process.env.HIVEMIND_DEBUG === '1' && thrown instanceof Error) printNote(thrown.stack ?? '');
   return exitCode;
@@ -49,10 +49,10 @@ function isHelp(error: CommanderError): boolean {
   return ['commander.help', 'commander.helpDisplayed', 'commander.version'].includes(error.code);
 }
 
-/** Makes a sentence of "error: unknown command 'membres'\n(Did you mean members?)". */
+/** Makes one sentence of commander's "error: unknown command 'membres'\n(Did you mean members?)". */
 function usageSentence(message: string): string {
   const [what = '', suggestion] = message.replace(/^error: /, '').split('\n');
-  const statement = what.charAt(0).toUpperCase() + what.slice(1).replace(/\.$/, '');
+  const statement = what.charAt(0).toUpperCase() + what.slice(1).replace(/\.$/, '').replace('. ', ': ');
   const guess = /^\(Did you mean (.*)\?\)$/.exec(suggestion ?? '')?.[1];
   return guess ? `${statement}; did you mean ${guess}?` : `${statement}; add --help to see what is possible.`;
 }

@@ -8,6 +8,7 @@ import { registerAgent } from './agent/command.ts';
 import { registerConfigs, registerServices } from './configs.ts';
 import { registerControl } from './control.ts';
 import { registerLeave, registerRemove, registerStop } from './departure.ts';
+import { registerDev } from './dev/command.ts';
 import { exitCodes, reportFailure } from './failure.ts';
 import { registerEvents, registerLog } from './history.ts';
 import { registerInit } from './init.ts';
@@ -22,7 +23,7 @@ type Register = (program: Command) => void;
 
 /** All commands, in the order and under the headings of `hivemind --help`. */
 const commands: readonly (readonly [heading: string, registers: readonly Register[]])[] = [
-  ['Run it:', [registerInit, registerAgent, registerJoin]],
+  ['Run it:', [registerDev, registerInit, registerAgent, registerJoin]],
   ['Look at the cluster:', [registerStatus, registerMembers, registerNode, registerLog, registerEvents]],
   ['Look at its work:', [registerRoles, registerServices, registerConfigs, registerControl]],
   ['Change it:', [registerToken, registerLeave, registerRemove, registerStop]],

@@ -5,15 +5,16 @@
  */
 import { Packr, Unpackr } from 'msgpackr';
 
-const packr = new Packr({
+const packing = {
   useRecords: false,
   mapsAsObjects: true,
   copyBuffers: true,
   variableMapSize: true,
-  // Otherwise undefined is an extension type, which no reader takes.
+  // Otherwise undefined would be an extension type, which no reader takes.
   skipValues: [undefined],
   encodeUndefinedAsNil: true,
-});
+};
+const packr = new Packr(packing);
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, copyBuffers: true });
 
 export const packedDepthMax = 12;

@@ -81,6 +81,8 @@ function signalOrParent(signal: AbortSignal): AbortSignal {
   if (process.send === undefined) return signal;
   const controller = new AbortController();
   process.once('disconnect', () => controller.abort());
+  // Listening alone would keep a process alive that has nothing left to do.
+  process.channel?.unref();
   return AbortSignal.any([signal, controller.signal]);
 }
 

@@ -1,6 +1,6 @@
 /** Who may join: judged by the leader before it proposes, and again by every control node as it applies. */
-import { equalBytes, toHex } from '../bytes.ts';
-import type { JoinRequest } from '../certificate/join-request.ts';
+import { equalBytes, toHex, u48Max } from '../bytes.ts';
+import type { JoinRequest, RoleDeclaration } from '../certificate/join-request.ts';
 import type { AdmitStatement } from '../certificate/statement.ts';
 import { encodeStatement } from '../certificate/statement.ts';
 import type { ErrorCode } from '../error.ts';
@@ -15,6 +15,8 @@ export const certificateLifeMs: number = 3_650 * 86_400_000;
 export const admissionLifeMs = 60_000;
 export const membersMax = 100_000;
 export const tokensMax = 10_000;
+/** Role types in one cluster; a digest carries them all. */
+export const declarationsMax = 256;
 /** Keeps certificate and locator together inside one datagram. */
 const statementBytesMax = 520;
 
@@ -56,7 +58,8 @@ function judgeTokenRoles(token: TokenRecord, request: JoinRequest): Refusal | un
   if (token.roles.length === 0 || beyond.length === 0) return undefined;
   return refusal(
     'roles-not-allowed',
-    `The join token admits ${token.roles.join(', ')}, not ${beyond.join(', ')}; create one with \`hivemind token create --role ${request.roles.map((role) => role.name).join(',')}\`.`,
+    `The join token admits ${token.roles.join(', ')}, not ${beyond.join(', ')}; ` +
+      `create one with \`hivemind token create --role ${request.roles.map((role) => role.name).join()}\`.`,
   );
 }
 
@@ -68,7 +71,8 @@ function judgeWish(state: ControlState, request: JoinRequest): Refusal | undefin
   if (holder !== undefined && !equalBytes(holder.signingKey, request.signingKey)) {
     return refusal(
       'name-taken',
-      `The name ${request.name} is taken by another node; choose another with --name, or remove that node with \`hivemind remove ${request.name}\`.`,
+      `The name ${request.name} is taken by another node; choose another with --name, ` +
+        `or remove that node with \`hivemind remove ${request.name}\`.`,
     );
   }
   if (state.members.size + state.pending.size >= membersMax) {
@@ -92,14 +96,42 @@ function judgeRoles(state: ControlState, request: JoinRequest): Refusal | undefi
       'A token does not make a control node; the control set is named by the genesis.',
     );
   }
+  return judgeDeclarations(state, request) ?? judgeStatement(state, request);
+}
+
+function judgeDeclarations(state: ControlState, request: JoinRequest): Refusal | undefined {
+  const declarations = declarationsAhead(state);
   for (const role of request.roles) {
-    const declared = state.declarations.get(role.name);
-    if (declared === undefined || JSON.stringify(declared) === JSON.stringify(role)) continue;
+    const declared = declarations.get(role.name) ?? role;
+    declarations.set(role.name, declared);
+    if (isSameDeclaration(declared, role)) continue;
     return refusal(
       'refused',
       `The role ${role.name} is declared otherwise in this cluster; run the same version of its file everywhere.`,
     );
   }
+  if (declarations.size > declarationsMax) {
+    return refusal(
+      'refused',
+      `The cluster has ${declarationsMax} roles, the most that it admits; join with known ones.`,
+    );
+  }
+  return undefined;
+}
+
+/** Those that stand, and those that will once the pending admissions are complete. */
+function declarationsAhead(state: ControlState): Map<string, RoleDeclaration> {
+  const pending = [...state.pending.values()].flatMap((admission) => admission.request.roles);
+  return new Map([...state.declarations, ...pending.map((role) => [role.name, role] as const)]);
+}
+
+function isSameDeclaration(a: RoleDeclaration, b: RoleDeclaration): boolean {
+  const namesOf = (role: RoleDeclaration): readonly string[] =>
+    [role.requires, role.bootstrapFrom, role.consumes].map((names) => names.join());
+  return namesOf(a).join(';') === namesOf(b).join(';');
+}
+
+function judgeStatement(state: ControlState, request: JoinRequest): Refusal | undefined {
   if (encodeStatement(admitStatement(state, request, 1, 0)).length > statementBytesMax) {
     return refusal('refused', 'The roles’ names together are too long for a certificate; use fewer or shorter ones.');
   }
@@ -124,6 +156,6 @@ export function admitStatement(
     exchangeKey: request.exchangeKey,
     roles: request.roles.map((role) => role.name),
     notBefore: Math.max(0, at - clockSkewMs),
-    notAfter: at + certificateLifeMs,
+    notAfter: Math.min(at + certificateLifeMs, u48Max),
   };
 }

@@ -4,9 +4,16 @@
  */
 import { unreachable } from '../assert.ts';
 import { toHex } from '../bytes.ts';
-import { assembleCertificate, controlSetOf, majorityOf, type Share, verifyShare } from '../certificate/certificate.ts';
+import {
+  assembleCertificate,
+  type Certificate,
+  controlSetOf,
+  majorityOf,
+  type Share,
+  verifyShare,
+} from '../certificate/certificate.ts';
 import { type JoinRequest, verifyJoinRequest } from '../certificate/join-request.ts';
-import type { Statement } from '../certificate/statement.ts';
+import type { AdmitStatement, Statement } from '../certificate/statement.ts';
 import type { LogIndex, NodeNumber } from '../identity.ts';
 import { admissionLifeMs, admitStatement, judgeJoin, type Refusal, tokensMax } from './admission-policy.ts';
 import {
@@ -129,17 +136,20 @@ function onBeginAdmission(state: ControlState, command: BeginAdmission): Applied
 function onCompleteAdmission(state: ControlState, index: LogIndex, command: CompleteAdmission): Applied {
   const admission = state.pending.get(command.number);
   if (admission === undefined) return ignored('not-found', 'There is no such admission.');
-  if (!isSigned(state, admission.statement, command.shares)) {
-    return ignored('refused', 'A majority of control nodes has not signed.');
-  }
+  const certificate = certify(state, admission.statement, command.shares);
+  if (certificate === undefined) return ignored('refused', 'A majority of control nodes has not signed.');
   state.pending.delete(command.number);
-  const member = admittedMember(admission, index, command.shares);
+  const member = admittedMember(admission, index, certificate);
   state.members.set(member.number, member);
   for (const role of admission.request.roles) state.declarations.set(role.name, role);
   return changed({ kind: 'admitted', member });
 }
 
-function admittedMember(admission: PendingAdmission, index: LogIndex, shares: readonly Share[]): AdmittedMember {
+function admittedMember(
+  admission: PendingAdmission,
+  index: LogIndex,
+  certificate: Certificate<AdmitStatement>,
+): AdmittedMember {
   const { number, name, signingKey, exchangeKey, roles } = admission.statement;
   return {
     number,
@@ -147,7 +157,7 @@ function admittedMember(admission: PendingAdmission, index: LogIndex, shares: re
     signingKey,
     exchangeKey,
     roles,
-    certificate: assembleCertificate(admission.statement, shares),
+    certificate,
     locator: admission.request.locator.bytes,
     joinedAt: index,
     status: 'alive',
@@ -181,10 +191,8 @@ function onBeginRemoval(state: ControlState, command: BeginRemoval): Applied {
 function onCompleteRemoval(state: ControlState, command: CompleteRemoval): Applied {
   const removal = state.removed.get(command.number);
   if (removal === undefined || removal.certificate !== undefined) return ignored('not-found', 'No such removal.');
-  if (!isSigned(state, removal.statement, command.shares)) {
-    return ignored('refused', 'A majority of control nodes has not signed.');
-  }
-  const certificate = assembleCertificate(removal.statement, command.shares);
+  const certificate = certify(state, removal.statement, command.shares);
+  if (certificate === undefined) return ignored('refused', 'A majority of control nodes has not signed.');
   state.removed.set(command.number, { statement: removal.statement, certificate });
   return changed({ kind: 'removed', number: command.number, certificate: certificate.bytes });
 }
@@ -218,10 +226,17 @@ function countTokenUse(state: ControlState, publicKey: Uint8Array, by: number): 
   if (token !== undefined) state.tokens.set(key, { ...token, uses: Math.max(0, token.uses + by) });
 }
 
-function isSigned(state: ControlState, statement: Statement, shares: readonly Share[]): boolean {
+/** The certificate out of right shares of different signers; a majority of them, so that it stays small. */
+function certify<S extends Statement>(
+  state: ControlState,
+  statement: S,
+  shares: readonly Share[],
+): Certificate<S> | undefined {
   const set = controlSetOf(state.genesis);
   const signers = new Set(shares.filter((share) => verifyShare(share, statement, set)).map((share) => share.signer));
-  return signers.size === shares.length && signers.size >= majorityOf(set.signingKeys.size);
+  const majority = majorityOf(set.signingKeys.size);
+  if (signers.size < shares.length || signers.size < majority) return undefined;
+  return assembleCertificate(statement, shares.slice(0, majority));
 }
 
 /** Whether a member that asks again asks for what it has: then it gets the same certificate once more. */

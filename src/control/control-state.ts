@@ -6,7 +6,7 @@ import { ByteWriter, toHex } from '../bytes.ts';
 import type { Certificate } from '../certificate/certificate.ts';
 import type { Genesis } from '../certificate/genesis.ts';
 import type { JoinRequest, RoleDeclaration } from '../certificate/join-request.ts';
-import type { AdmitStatement, RemoveStatement } from '../certificate/statement.ts';
+import { type AdmitStatement, encodeStatement, type RemoveStatement } from '../certificate/statement.ts';
 import { sha256 } from '../crypto.ts';
 import type { Epoch, Incarnation, LogIndex, NodeNumber, WallMs } from '../identity.ts';
 
@@ -108,30 +108,38 @@ export class ControlState {
 export function stateHash(state: ControlState): Uint8Array {
   const out = new ByteWriter('hivemind/state/1').raw(state.genesisHash);
   out.u32(state.epoch).u32(state.featureLevel).u48(state.appliedIndex).u48(state.at).u32(state.nextNumber);
-  for (const member of sorted(state.members)) {
-    out
-      .u32(member.number)
-      .text(member.name)
-      .u8(member.status === 'down' ? 1 : 0)
-      .u32(member.incarnation);
-    out.blob(member.certificate?.bytes ?? new Uint8Array(0));
-  }
-  for (const [number, admission] of sortedEntries(state.pending)) out.u32(number).blob(admission.request.bytes);
-  for (const [number, removal] of sortedEntries(state.removed)) {
-    out.u32(number).blob(removal.certificate?.bytes ?? new Uint8Array(0));
-  }
-  for (const key of [...state.tokens.keys()].sort()) {
-    const token = state.tokens.get(key) as TokenRecord;
-    out.text(key).u48(token.notAfter).u32(token.usesMax).u32(token.uses).text(token.roles.join(','));
-  }
-  for (const name of [...state.declarations.keys()].sort()) out.text(JSON.stringify(state.declarations.get(name)));
+  writeAll(out, byNumber(state.members), (member) => {
+    const { number, name, status, incarnation, joinedAt, certificate, locator } = member;
+    out.u32(number).text(name).u32(incarnation).u48(joinedAt);
+    out.u8(status === 'down' ? 1 : 0);
+    out.blob(certificate?.bytes ?? nothing).blob(locator ?? nothing);
+  });
+  writeAll(out, byNumber(state.pending), ({ statement, request, since }) => {
+    out.blob(encodeStatement(statement)).blob(request.bytes).u48(since);
+  });
+  writeAll(out, byNumber(state.removed), ({ statement, certificate }) => {
+    out.blob(encodeStatement(statement)).blob(certificate?.bytes ?? nothing);
+  });
+  writeAll(out, byName(state.tokens), (token) => {
+    out.raw(token.publicKey).u48(token.notAfter).u32(token.usesMax).u32(token.uses).text(token.roles.join());
+  });
+  writeAll(out, byName(state.declarations), (role) => {
+    out.text(role.name).text(role.requires.join()).text(role.bootstrapFrom.join()).text(role.consumes.join());
+  });
   return sha256(out.finish());
 }
 
-function sortedEntries<T>(map: ReadonlyMap<number, T>): readonly (readonly [number, T])[] {
-  return [...map.entries()].sort(([a], [b]) => a - b);
+const nothing = new Uint8Array(0);
+
+function writeAll<T>(out: ByteWriter, values: readonly T[], write: (value: T) => void): void {
+  out.u32(values.length);
+  for (const value of values) write(value);
 }
 
-function sorted<T>(map: ReadonlyMap<number, T>): readonly T[] {
-  return sortedEntries(map).map(([, value]) => value);
+function byNumber<T>(map: ReadonlyMap<number, T>): readonly T[] {
+  return [...map.entries()].sort(([a], [b]) => a - b).map(([, value]) => value);
+}
+
+function byName<T>(map: ReadonlyMap<string, T>): readonly T[] {
+  return [...map.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, value]) => value);
 }

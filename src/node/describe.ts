@@ -63,7 +63,7 @@ function describeCommand(member: Member, command: Command): Readonly<Record<stri
   switch (command.kind) {
     case 'begin-admission': {
       const request = verifyJoinRequest(command.request, directory.cluster, directory.genesisHash);
-      return { name: request?.name, roles: request?.roles.map((role) => role.name) };
+      return { name: request?.name ?? '', roles: request?.roles.map((role) => role.name) ?? [] };
     }
     case 'complete-admission':
     case 'complete-removal':

@@ -189,7 +189,9 @@ export class RoleRunner {
         signal.removeEventListener('abort', check);
         resolve();
       };
-      const unsubscribe = this.host.onChange(check);
+      const unsubscribe = this.host.onChange((change) => {
+        if (change.kind === 'members') check();
+      });
       signal.addEventListener('abort', check);
       check();
     });

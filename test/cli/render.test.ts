@@ -47,8 +47,8 @@ describe('a table', () => {
   test('is as wide with colours as without', () => {
     const rows = [[{ text: 'no', tone: 'bad' } as const, 'x']];
     const coloured = table(['HEALTHY', 'NAME'], rows, colourPaint);
-    assert.match(coloured, /\u001b\[31;1mno\u001b\[0m {7}x$/);
-    assert.equal(coloured.replace(/\u001b\[[\d;]*m/g, ''), table(['HEALTHY', 'NAME'], rows));
+    assert.equal(coloured.split('\n')[1], '\u001b[31;1mno\u001b[0m       x');
+    assert.equal(table(['HEALTHY', 'NAME'], rows).split('\n')[1], 'no       x');
   });
 
   test('of facts puts what each is about in front', () => {

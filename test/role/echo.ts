@@ -22,7 +22,9 @@ const echo: RoleDefinition<EchoSettings> = defineRole({
     await publish(settings.greeting);
     onRequest(async (from, body) => ({ from: from.name, body }));
     return {
-      async stop() {},
+      async stop() {
+        cancel();
+      },
       status: () => ({ heard: configs('echo').map(({ owner, value }) => `${owner.name}: ${value}`) }),
     };
   },

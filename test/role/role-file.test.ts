@@ -92,7 +92,8 @@ describe("A user's own role file", () => {
           if (!url.endsWith('/typed.ts')) return next(url, context);
           throw Object.assign(new TypeError('Unknown file extension ".ts"'), { code: 'ERR_UNKNOWN_FILE_EXTENSION' });
         }\`));
-      await loadRole(${JSON.stringify(file)}).catch((error) => process.stdout.write(error.code + ': ' + error.message));`;
+      const refused = await loadRole(${JSON.stringify(file)}).catch((error) => error);
+      process.stdout.write(refused.code + ': ' + refused.message);`;
     const script = await written('load-typed.mjs', program);
     const printed = await new Promise<string>((resolve, reject) => {
       const options = { cwd: join(import.meta.dirname, '../..') };
