@@ -42,6 +42,7 @@ export function signConfig(key: SigningKey, cluster: Uint8Array, config: Omit<Co
 export class Configs {
   private readonly cluster: Uint8Array;
   private readonly byRole = new Map<string, Map<NodeNumber, Config>>();
+  private readonly sorted = new Map<string, readonly Config[]>();
 
   constructor(cluster: Uint8Array) {
     this.cluster = cluster;
@@ -56,6 +57,7 @@ export class Configs {
     if (held === undefined && owners.size >= configsPerRoleMax) return 'full';
     owners.set(config.owner, config);
     this.byRole.set(config.role, owners);
+    this.sorted.delete(config.role);
     return 'newer';
   }
 
@@ -69,9 +71,14 @@ export class Configs {
     return this.byRole.get(role)?.get(owner);
   }
 
-  /** All configs of a role, by owner's number. */
+  /** All configs of a role, by owner's number: the same array until one of them changes. */
   list(role: string): readonly Config[] {
-    return [...(this.byRole.get(role)?.values() ?? [])].sort((a, b) => a.owner - b.owner);
+    const sorted = this.sorted.get(role);
+    const owners = this.byRole.get(role);
+    if (sorted !== undefined || owners === undefined) return sorted ?? [];
+    const listed = [...owners.values()].sort((a, b) => a.owner - b.owner);
+    this.sorted.set(role, listed);
+    return listed;
   }
 
   roles(): readonly string[] {
@@ -115,6 +122,7 @@ export class Configs {
       const config = owners.get(owner);
       if (config !== undefined) gone.push(config);
       owners.delete(owner);
+      this.sorted.delete(role);
       if (owners.size === 0) this.byRole.delete(role);
     }
     return gone;

@@ -2,7 +2,7 @@
  * Who the members are: certified names, keys and roles, and where each says it is. Nothing enters it that the
  * genesis or a majority of control nodes did not sign.
  */
-import { ByteReader, ByteWriter, toHex } from '../bytes.ts';
+import { ByteReader, ByteWriter, equalBytes, toHex } from '../bytes.ts';
 import { type ControlSet, controlSetOf, isAdmission, verifyCertificate } from '../certificate/certificate.ts';
 import { encodeGenesis, type Genesis, genesisHash } from '../certificate/genesis.ts';
 import type { RoleDeclaration } from '../certificate/join-request.ts';
@@ -37,6 +37,7 @@ export class Directory {
   readonly declarations: Map<string, RoleDeclaration> = new Map();
   private readonly records = new Map<NodeNumber, MemberRecord>();
   private readonly numbersByKey = new Map<string, NodeNumber>();
+  private sorted: readonly MemberRecord[] | undefined;
 
   constructor(genesis: Genesis) {
     this.genesis = genesis;
@@ -56,9 +57,10 @@ export class Directory {
     return this.records.get(number);
   }
 
-  /** All members, by number. */
+  /** All members, by number: the same array until one of them changes. */
   list(): readonly MemberRecord[] {
-    return [...this.records.values()].sort((a, b) => a.number - b.number);
+    this.sorted ??= [...this.records.values()].sort((a, b) => a.number - b.number);
+    return this.sorted;
   }
 
   numberOf(signingKey: Uint8Array): NodeNumber | undefined {
@@ -125,6 +127,7 @@ export class Directory {
     if (this.isControl(number)) return undefined;
     this.removed.add(number);
     this.records.delete(number);
+    this.sorted = undefined;
     if (record !== undefined) this.numbersByKey.delete(toHex(record.signingKey));
     return record;
   }
@@ -138,6 +141,7 @@ export class Directory {
 
   private keep(record: MemberRecord): MemberRecord {
     this.records.set(record.number, record);
+    this.sorted = undefined;
     this.numbersByKey.set(toHex(record.signingKey), record.number);
     return record;
   }
@@ -162,6 +166,8 @@ export function acceptCredential(
   const [certificate, locator] = [input.bytes(), input.bytes()];
   if (!input.done) return undefined;
   if (certificate.length > 0 && directory.get(number) === undefined) directory.admit(certificate, wall);
-  directory.locate(locator);
+  const known = directory.get(number)?.locator?.bytes;
+  // Every connection brings it along: what is held already is not verified again.
+  if (known === undefined || !equalBytes(known, locator)) directory.locate(locator);
   return directory.get(number);
 }

@@ -84,7 +84,7 @@ export interface RoleContext<Settings> {
   members(role?: string): readonly RoleMember[];
   /** The latest config of each owner for a role that this one consumes, by owner number. */
   configs(role: string): readonly RoleConfig[];
-  /** Whether a majority of control nodes is known to be in touch. */
+  /** Whether a majority of control nodes is *not* known to be in touch: nothing can be decided for the moment. */
   degraded(): boolean;
   /**
    * Publishes this node's value for this role and resolves with its seq once it is stored here and on its way to

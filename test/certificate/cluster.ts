@@ -96,7 +96,15 @@ export class Founders {
   }
 
   removal(changes: Partial<RemoveStatement> = {}): RemoveStatement {
-    return { kind: 'remove', cluster: this.genesis.cluster, epoch: 1, controlSet: 0, number: 4, reason: 'left', ...changes };
+    return {
+      kind: 'remove',
+      cluster: this.genesis.cluster,
+      epoch: 1,
+      controlSet: 0,
+      number: 4,
+      reason: 'left',
+      ...changes,
+    };
   }
 
   joinRequest({ seed = atlasSeed, token = firstTokenSeed, ...changes }: WishChanges = {}): JoinRequest {

@@ -192,7 +192,8 @@ describe('AES-256-GCM', () => {
   });
 
   test('a bit turned in key, nonce, header or sealed bytes opens nothing', () => {
-    const turned = (bytes: Uint8Array, at: number): Uint8Array => bytes.map((byte, here) => (here === at ? byte ^ 4 : byte));
+    const turned = (bytes: Uint8Array, at: number): Uint8Array =>
+      bytes.map((byte, here) => (here === at ? byte ^ 4 : byte));
     for (let at = 0; at < key.length; at++) assert.equal(open(turned(key, at), nonce, header, sealed), undefined);
     for (let at = 0; at < nonce.length; at++) assert.equal(open(key, turned(nonce, at), header, sealed), undefined);
     for (let at = 0; at < header.length; at++) assert.equal(open(key, nonce, turned(header, at), sealed), undefined);

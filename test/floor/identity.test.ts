@@ -135,7 +135,21 @@ describe('a label', () => {
   });
 
   test('is nothing else', () => {
-    const others = ['', 'A', 'host_a', 'a.b', '-a', 'a-', '-', 'x'.repeat(64), 'é', 'a b', 'a\n', '\ufeffa', '__proto__'];
+    const others = [
+      '',
+      'A',
+      'host_a',
+      'a.b',
+      '-a',
+      'a-',
+      '-',
+      'x'.repeat(64),
+      'é',
+      'a b',
+      'a\n',
+      '\ufeffa',
+      '__proto__',
+    ];
     for (const label of others) assert(!isLabel(label), JSON.stringify(label));
   });
 });
@@ -157,8 +171,8 @@ describe('an error', () => {
     assert(!('cause' in new HivemindError('busy', 'Try again.')));
   });
 
-  test('codes are sorted words, each listed once', () => {
-    assert.deepEqual([...new Set(errorCodes)].sort(), [...errorCodes]);
+  test('codes are lower-case words, each listed once', () => {
+    assert.equal(new Set(errorCodes).size, errorCodes.length);
     assert(errorCodes.every((code) => /^[a-z]+(-[a-z]+)*$/.test(code) && isErrorCode(code)));
     assert(!isErrorCode('constructor') && !isErrorCode(''));
   });
