@@ -17,6 +17,7 @@ const packing = {
 const packr = new Packr(packing);
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, copyBuffers: true });
 
+/** Lists and maps inside each other, empty ones included. */
 export const packedDepthMax = 12;
 /** Values of all kinds, containers included, in one packed body. */
 export const packedValuesMax = 65_536;
@@ -56,8 +57,7 @@ interface Head {
   readonly length: number;
   /** Values that follow inside this one. */
   readonly children: number;
-  readonly isMap: boolean;
-  readonly isText: boolean;
+  readonly shape: 'scalar' | 'text' | 'list' | 'map';
 }
 
 function isBounded(bytes: Uint8Array): boolean {
@@ -73,11 +73,12 @@ function isBounded(bytes: Uint8Array): boolean {
     }
     const head = readHead(bytes, at);
     if (head === undefined || ++values > packedValuesMax) return false;
-    if (container.isMap && container.left % 2 === 0 && !head.isText) return false;
+    if (container.isMap && container.left % 2 === 0 && head.shape !== 'text') return false;
     at += head.length;
     if (at > bytes.length || head.children > bytes.length - at) return false;
     container.left--;
-    if (head.children > 0) open.push({ left: head.children, isMap: head.isMap });
+    if (head.shape === 'scalar' || head.shape === 'text') continue;
+    open.push({ left: head.children, isMap: head.shape === 'map' });
     if (open.length > packedDepthMax + 1) return false;
   }
   return at === bytes.length;
@@ -105,7 +106,7 @@ function readVarying(bytes: Uint8Array, at: number, type: number): Head | undefi
   return type <= 221 ? array(1 + width, count) : map(1 + width, count);
 }
 
-const scalar = (length: number): Head => ({ length, children: 0, isMap: false, isText: false });
-const text = (length: number): Head => ({ length, children: 0, isMap: false, isText: true });
-const array = (length: number, children: number): Head => ({ length, children, isMap: false, isText: false });
-const map = (length: number, pairs: number): Head => ({ length, children: pairs * 2, isMap: true, isText: false });
+const scalar = (length: number): Head => ({ length, children: 0, shape: 'scalar' });
+const text = (length: number): Head => ({ length, children: 0, shape: 'text' });
+const array = (length: number, children: number): Head => ({ length, children, shape: 'list' });
+const map = (length: number, pairs: number): Head => ({ length, children: pairs * 2, shape: 'map' });

@@ -29,6 +29,7 @@ import type { Logger } from '../../src/seam/logger.ts';
 import type { NodeSettings } from '../../src/settings/settings.ts';
 import { type FolderLock, lockFolder } from '../../src/store/folder-lock.ts';
 import { openWriteAheadLog } from '../../src/store/write-ahead-log.ts';
+import { type SwimSettings, swimProfiles } from '../../src/swim/settings.ts';
 import { systemClock } from '../../src/system/clock.ts';
 import { machineLoad } from '../../src/system/load.ts';
 import { systemRandom } from '../../src/system/random.ts';
@@ -281,6 +282,7 @@ class AgentStart {
         roles: roles.map(({ definition }) => declarationOf(definition)),
         storedLog,
         random: systemRandom,
+        swim: detection(this.options.settings),
       },
       {
         clock: systemClock,
@@ -366,6 +368,10 @@ class AgentStart {
       await new Promise<void>((resolve) => systemClock.after(gossipLookMs, resolve));
     }
   }
+}
+
+function detection({ detection: { profile, stallToleranceMs } }: NodeSettings): SwimSettings {
+  return { ...swimProfiles[profile], ...(stallToleranceMs === undefined ? {} : { stallToleranceMs }) };
 }
 
 const gossipLookMs = 100;

@@ -70,6 +70,8 @@ export async function runAgent(options: RunAgentOptions): Promise<void> {
     const why = await Promise.race([agent.ended, aborted(signalOrParent(signal))]);
     printLine(options.json ? JSON.stringify({ stage: 'stopping', why }) : `Stopping: ${why}.`);
   } finally {
+    // Whoever asked for the end (`hivemind stop`, `leave`) is owed an answer, which goes out in this turn of the loop.
+    await new Promise((resolve) => setImmediate(resolve));
     const cancel = systemClock.after(stopPatienceMs, () => process.exit(1));
     await agent.stop();
     cancel();

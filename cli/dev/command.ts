@@ -28,7 +28,7 @@ export function registerDev(program: Command): void {
     .command('ls')
     .description('list the nodes and their processes')
     .option('--json', 'print JSON')
-    .action(async (flags: DevFlags) => show({ kind: 'list' }, flags));
+    .action(async (_flags: DevFlags, command: Command) => show({ kind: 'list' }, command.optsWithGlobals()));
   dev.command('reset').description('remove the cluster and all its data').action(reset);
 }
 
@@ -38,7 +38,9 @@ function registerAsk(dev: Command, kind: 'kill' | 'start', summary: string): voi
     .description(summary)
     .argument('<node>', 'its name, like host-b')
     .option('--json', 'print JSON')
-    .action(async (name: string, flags: DevFlags) => show({ kind, name }, flags));
+    .action(async (name: string, _flags: DevFlags, command: Command) =>
+      show({ kind, name }, command.optsWithGlobals()),
+    );
 }
 
 async function show(request: DevRequest, flags: DevFlags): Promise<void> {

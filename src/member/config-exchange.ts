@@ -47,6 +47,8 @@ export class ConfigExchange {
   private readonly performed: readonly RoleDeclaration[];
   private readonly onUnknownOwner: (owner: NodeNumber, from: NodeNumber, at: Instant) => void;
   private readonly orphans = new Map<string, Config>();
+  /** Own configs on their way to the disk, the newest of each role: shown to nobody before they are there. */
+  private readonly unsaved = new Map<string, Config>();
   private nextSyncAt: MonotonicMs;
 
   constructor(parts: {
@@ -98,7 +100,7 @@ export class ConfigExchange {
    * that its next one is newer.
    */
   learnOwn(role: string, then: (at: Instant) => void, at: Instant): void {
-    const asked = this.configs.get(role, this.self) === undefined ? this.consumers(role).slice(0, pushFanout) : [];
+    const asked = this.newestOwn(role) === undefined ? this.consumers(role).slice(0, pushFanout) : [];
     let open = asked.length;
     if (open === 0) then(at);
     for (const consumer of asked) {
@@ -109,24 +111,37 @@ export class ConfigExchange {
     }
   }
 
-  /** The config to make durable before anyone sees it: a new one, or the held one when `value` is the same. */
-  prepare(role: string, value: Uint8Array): { readonly config: Config; readonly isNew: boolean } | HivemindError {
+  /** The own config that is to be durable before anyone sees it: a new one, or the newest when `value` is the same. */
+  prepare(role: string, value: Uint8Array): Config | HivemindError {
     if (value.length > configValueBytesMax) {
       const sentence = `The config of ${role} takes ${value.length} bytes; ${configValueBytesMax} is the most.`;
       return new HivemindError('config-too-large', sentence);
     }
-    const held = this.configs.get(role, this.self);
-    if (held !== undefined && equalBytes(held.value, value)) return { config: held, isNew: false };
-    const unsigned = { owner: this.self, role, seq: (held?.seq ?? 0) + 1, value };
-    return { config: signConfig(this.key, this.membership.directory.cluster, unsigned), isNew: true };
+    const newest = this.newestOwn(role);
+    if (newest !== undefined && equalBytes(newest.value, value)) return newest;
+    const unsigned = { owner: this.self, role, seq: (newest?.seq ?? 0) + 1, value };
+    const config = signConfig(this.key, this.membership.directory.cluster, unsigned);
+    this.unsaved.set(role, config);
+    return config;
   }
 
-  /** Keeps an own config; it is pushed by `push` when it is durable. */
-  keepOwn(config: Config): void {
-    this.configs.put(config, this.key.publicKey);
+  /** The prepared config, or one with a higher seq, is durable: from here on it may be seen. */
+  release(config: Config): void {
+    if (this.unsaved.get(config.role) === config) this.unsaved.delete(config.role);
+    if (this.configs.put(config, this.key.publicKey) === 'newer') this.push(config);
   }
 
-  push(config: Config, except: readonly NodeNumber[] = []): void {
+  /** All that a restart must find: what is held, and own ones that are not released yet. */
+  toRemember(): readonly Config[] {
+    const held = this.configs.roles().flatMap((role) => this.configs.list(role));
+    return [...held.filter(({ owner, role }) => owner !== this.self || !this.unsaved.has(role)), ...this.unsaved.values()];
+  }
+
+  private newestOwn(role: string): Config | undefined {
+    return this.unsaved.get(role) ?? this.configs.get(role, this.self);
+  }
+
+  private push(config: Config, except: readonly NodeNumber[] = []): void {
     const others = this.consumers(config.role).filter((number) => !except.includes(number));
     for (const number of shuffled(others, this.random).slice(0, pushFanout)) this.postTo(number, [config]);
     this.outbox.event({ kind: 'config', role: config.role, owner: config.owner, seq: config.seq });

@@ -14,7 +14,8 @@ import type { SigningKey } from '../crypto.ts';
 import { HivemindError } from '../error.ts';
 import type { LogIndex, MonotonicMs, NodeNumber } from '../identity.ts';
 import type { Raft } from '../raft/raft.ts';
-import { Jury } from '../swim/jury.ts';
+import type { StreamTarget } from '../seam/streams.ts';
+import { Jury, reportLeaseMs } from '../swim/jury.ts';
 import type { Accusation, Report } from '../swim/message.ts';
 import type { Admission, PaneAsk, PaneStatus } from '../wire/peer-message.ts';
 import { DecisionLog, type Verdict } from './decision-log.ts';
@@ -28,7 +29,9 @@ import { Signatures } from './signatures.ts';
 export const joinersMax = 1_024;
 /** A joiner hears by then how it went, or asks again; below its own limit for an answer. */
 export const admissionAnswerMs = 8_000;
-/** A convicted member's return, a verdict: proposed once in this time. */
+/** Members under removal that are told of it themselves; more learn it when nobody answers them. */
+const leaversMax = 1_024;
+/** Verdicts are proposed once in this time. */
 const convictRepeatMs = 500;
 
 export type PaneReply<T> =
@@ -48,8 +51,12 @@ export class ControlPane {
   private readonly membership: Membership;
   private readonly outbox: Outbox;
   private readonly signatures: Signatures;
-  private readonly jury = new Jury();
+  private jury = new Jury();
+  /** Since when this node leads: what it was told before says little about now. */
+  private leadsSince: MonotonicMs = Number.POSITIVE_INFINITY;
   private readonly joiners = new Map<NodeNumber, Joiner[]>();
+  /** Where those are who are being removed, until their certificate is there. */
+  private readonly leavers = new Map<NodeNumber, StreamTarget>();
   private convictedAt: MonotonicMs = Number.NEGATIVE_INFINITY;
   private leaderSeen: NodeNumber | undefined;
   private nextHousekeepingAt: MonotonicMs;
@@ -88,8 +95,13 @@ export class ControlPane {
   }
 
   nextTickAt(): MonotonicMs {
-    const verdictAt = this.leads ? this.jury.nextVerdictAt() : Number.POSITIVE_INFINITY;
+    const verdictAt = this.leads ? Math.max(this.jury.nextVerdictAt(), this.verdictsFrom) : Number.POSITIVE_INFINITY;
     return Math.min(this.log.nextTickAt(), this.signatures.nextTickAt(), verdictAt, this.nextHousekeepingAt);
+  }
+
+  /** A new leader waits for one lease, so that nobody is convicted by what was reported about an earlier time. */
+  private get verdictsFrom(): MonotonicMs {
+    return Math.max(this.convictedAt + convictRepeatMs, this.leadsSince + reportLeaseMs);
   }
 
   tick(at: Instant): void {
@@ -104,7 +116,7 @@ export class ControlPane {
 
   private lead(at: Instant): void {
     for (const command of this.signatures.takeComplete(at)) this.log.propose(command, () => {}, at);
-    if (at.now < this.convictedAt + convictRepeatMs) return;
+    if (at.now < this.verdictsFrom) return;
     const members = [...this.state.members.values()];
     const live = members.filter((member) => member.status === 'alive').map((member) => member.number);
     const verdicts = this.jury.verdicts(at.now, live, (number) => this.state.members.get(number)?.incarnation);
@@ -133,6 +145,8 @@ export class ControlPane {
   private followHealth(at: Instant): void {
     if (this.leader !== this.leaderSeen) {
       this.leaderSeen = this.leader;
+      this.leadsSince = this.leads ? at.now : Number.POSITIVE_INFINITY;
+      this.jury = new Jury();
       const term = this.log.raft.term;
       if (this.leader !== undefined) this.outbox.event({ kind: 'leader', number: this.leader, term });
     }
@@ -264,11 +278,10 @@ export class ControlPane {
         this.signatures.settle(event.number);
         break;
       case 'removing':
-        this.membership.remove(event.member.number, undefined, at);
+        this.onRemoving(event.member.number, at);
         break;
       case 'removed':
-        this.signatures.settle(event.number);
-        this.membership.remove(event.number, event.certificate, at);
+        this.onRemoved(event.number, event.certificate, at);
         break;
       case 'convicted':
       case 'returned': {
@@ -282,6 +295,21 @@ export class ControlPane {
       default:
         unreachable(event);
     }
+  }
+
+  private onRemoving(number: NodeNumber, at: Instant): void {
+    const target = this.membership.directory.target(number);
+    if (target !== undefined && this.leavers.size < leaversMax) this.leavers.set(number, target);
+    this.membership.remove(number, undefined, at);
+  }
+
+  /** The removed one is told by the pane itself: nobody else talks to it any more. */
+  private onRemoved(number: NodeNumber, certificate: Uint8Array, at: Instant): void {
+    this.signatures.settle(number);
+    this.membership.remove(number, certificate, at);
+    const target = this.leavers.get(number);
+    this.leavers.delete(number);
+    if (target !== undefined) this.outbox.post(target, { kind: 'removal', certificate });
   }
 
   private onAdmitted(member: AdmittedMember, at: Instant): void {

@@ -63,6 +63,12 @@ export class Directory {
     return this.sorted;
   }
 
+  /** Whether a member is known, and what each of its roles declares: its certificate names them only. */
+  isComplete(number: NodeNumber): boolean {
+    const record = this.records.get(number);
+    return record?.roles.every((role) => role === controlRole || this.declarations.has(role)) === true;
+  }
+
   numberOf(signingKey: Uint8Array): NodeNumber | undefined {
     return this.numbersByKey.get(toHex(signingKey));
   }

@@ -1,4 +1,4 @@
-/** Fetches the certificates of members that gossip named and this node does not know yet. */
+/** Fetches what this node does not know yet of members that gossip or their own credential named. */
 import type { MonotonicMs, NodeNumber } from '../identity.ts';
 import { facts, factsNumbersMax } from '../wire/peer-message.ts';
 import type { Instant } from './instant.ts';
@@ -35,7 +35,7 @@ export class Introductions {
     return this.fetchAt;
   }
 
-  /** Somebody spoke of a number that is no member here. */
+  /** Somebody spoke of a number that is no member here, or of whose roles too little is known. */
   want(number: NodeNumber, toldBy: NodeNumber, at: Instant): void {
     const { directory } = this.membership;
     if (directory.removed.has(number) || this.unknown.has(number) || this.unknown.size >= unknownMax) return;
@@ -84,7 +84,7 @@ export class Introductions {
   private settle(numbers: readonly NodeNumber[], at: Instant): void {
     for (const number of numbers) {
       const each = this.unknown.get(number);
-      if (this.membership.directory.get(number) !== undefined) {
+      if (this.membership.directory.isComplete(number)) {
         this.unknown.delete(number);
         this.onKnown(number, at);
       } else if (each !== undefined && each.attempts >= attemptsMax) {

@@ -4,24 +4,21 @@
  * file. Production drives one of it, the simulator thousands.
  */
 import { unreachable } from '../assert.ts';
-import type { Genesis } from '../certificate/genesis.ts';
+import { equalBytes } from '../bytes.ts';
 import type { RoleDeclaration } from '../certificate/join-request.ts';
-import { type Locator, signLocator, verifyLocator } from '../certificate/locator.ts';
+import type { Locator } from '../certificate/locator.ts';
 import type { Codec } from '../codec.ts';
 import type { Config } from '../config/config.ts';
 import { ControlState } from '../control/control-state.ts';
 import type { MachineLoad } from '../control/keep-alive.ts';
-import { type ExchangeKey, type SigningKey, sha256 } from '../crypto.ts';
+import type { SigningKey } from '../crypto.ts';
 import { HivemindError } from '../error.ts';
 import type { Endpoint, Epoch, LogIndex, MonotonicMs, NodeNumber, Seq } from '../identity.ts';
 import { Raft } from '../raft/raft.ts';
 import { type RaftSettings, raftSettingsDefault } from '../raft/settings.ts';
-import type { StoredLog } from '../seam/log-store.ts';
-import type { Random } from '../seam/random.ts';
 import type { StreamPeer } from '../seam/streams.ts';
 import { Sessions } from '../session/sessions.ts';
-import { type SwimSettings, swimDefaults } from '../swim/settings.ts';
-import { Swim, type SwimEffect, type SwimEvent } from '../swim/swim.ts';
+import { Swim } from '../swim/swim.ts';
 import {
   decodePost,
   type LogPage,
@@ -30,7 +27,6 @@ import {
   type PeerPost,
   type PeerRequest,
 } from '../wire/peer-message.ts';
-import { decodeRumour } from '../wire/rumour.ts';
 import { mayPost } from './access.ts';
 import { ConfigExchange } from './config-exchange.ts';
 import { ControlPane } from './control-pane.ts';
@@ -39,36 +35,21 @@ import { acceptCredential, Directory, writeCredential } from './directory.ts';
 import type { MemberEffect, MemberInput } from './effect.ts';
 import type { Instant } from './instant.ts';
 import { Introductions } from './introductions.ts';
+import { type MemberOptions, nextLocator } from './member-options.ts';
 import { Membership } from './membership.ts';
-import { encodeMemory, type MemberMemory } from './memory.ts';
+import type { MemberMemory } from './memory.ts';
 import { Outbox, type Outcome } from './outbox.ts';
+import { OwnStanding } from './own-standing.ts';
 import { PaneClient } from './pane-client.ts';
+import { Recollection } from './recollection.ts';
 import { RequestDesk } from './request-desk.ts';
+import { SwimNews } from './swim-news.ts';
 
-/** Soft memory (what others know as well) is written at most this often. */
-export const rememberPeriodMs = 1_000;
-/** A return or a leave that the pane did not decide is asked for again. */
-export const askAgainMs = 2_000;
-
-export interface MemberOptions {
-  readonly number: NodeNumber;
-  readonly signingKey: SigningKey;
-  readonly exchangeKey: ExchangeKey;
-  /** 32 random bytes of this process alone. */
-  readonly bootSeed: Uint8Array;
-  readonly genesis: Genesis;
-  /** Where others reach this node: 1 to 4, the best first. */
-  readonly endpoints: readonly Endpoint[];
-  /** The roles performed here, as their types declare them. */
-  readonly roles: readonly RoleDeclaration[];
-  /** From the last run, or from the admission. A control node's first start has none. */
-  readonly memory: MemberMemory | undefined;
-  /** The event log, on a control node. */
-  readonly storedLog: StoredLog | undefined;
-  readonly random: Random;
-  readonly swim?: SwimSettings;
-  readonly raft?: RaftSettings;
-}
+/**
+ * A control pane's timing: below etcd's 1,000 ms, so that a leader that died is replaced within two seconds, and
+ * still seven heartbeats long, so that a busy machine does not lose its leader.
+ */
+export const paneTiming: RaftSettings = { ...raftSettingsDefault, electionTimeoutMs: 750 };
 
 export class Member {
   readonly number: NodeNumber;
@@ -83,17 +64,13 @@ export class Member {
   private readonly outbox: Outbox;
   private readonly introductions: Introductions;
   private readonly desk: RequestDesk;
+  private readonly news: SwimNews;
   private readonly certificate: Uint8Array | undefined;
   private readonly locator: Locator;
-  private leaving: boolean;
-  private askAgainAt: MonotonicMs = Number.POSITIVE_INFINITY;
-  private remembered: Uint8Array = new Uint8Array(0);
-  private rememberAt: MonotonicMs;
-  private rememberId = 0;
-  private remembering = false;
+  private readonly standing: OwnStanding;
+  private readonly recollection: Recollection;
   /** The time of the current step, for callbacks that are not handed it. */
   private at: Instant;
-  private afterRemembering: ((at: Instant) => void)[] = [];
 
   constructor(options: MemberOptions, at: Instant) {
     const { number, genesis, memory, random } = options;
@@ -102,18 +79,17 @@ export class Member {
     this.roles = options.roles;
     this.signingKey = options.signingKey;
     this.certificate = memory?.certificate;
-    this.leaving = memory?.leaving ?? false;
     this.outbox = new Outbox();
     this.directory = new Directory(genesis);
     this.locator = nextLocator(options);
-    const swimSettings = options.swim ?? swimDefaults;
-    const swim = new Swim({ self: number, settings: swimSettings, random, cluster: genesis.cluster, now: at.now });
+    const { cluster } = genesis;
+    const swim = new Swim({ self: number, settings: options.swim, random, cluster, now: at.now });
     this.membership = new Membership({
       directory: this.directory,
       swim,
       self: number,
       outbox: this.outbox,
-      sink: (effects, later) => this.performSwim(effects, later),
+      sink: (effects, later) => this.news.perform(effects, later),
       onForgotten: (gone) => this.onForgotten(gone),
     });
     this.line = this.openLine(options);
@@ -134,7 +110,17 @@ export class Member {
     });
     this.pane = this.openPane(options, at);
     this.desk = new RequestDesk(this, this.outbox);
-    this.rememberAt = at.now;
+    this.news = new SwimNews(this, this.introductions, this.outbox, {
+      onConvicted: (later) => this.standing.onConvicted(later),
+      onChange: (later) => this.recollection.softly(later),
+    });
+    this.recollection = new Recollection(this.outbox, () => this.memory(), at);
+    this.standing = new OwnStanding({
+      ...parts,
+      leaving: memory?.leaving ?? false,
+      ask: (ask, then, later) => this.ask(ask, then, later),
+      onChange: (later) => this.recollection.soon(later),
+    });
     this.recall(memory, at);
   }
 
@@ -161,7 +147,7 @@ export class Member {
         this.pane?.log.onWritten(input.id, at);
         break;
       case 'remembered':
-        this.onRemembered(input.id, at);
+        this.recollection.onRemembered(input.id, at);
         break;
       default:
         unreachable(input);
@@ -173,14 +159,14 @@ export class Member {
   settle(at: Instant): readonly MemberEffect[] {
     this.line.tick(at);
     const { swim } = this.membership;
-    if (at.now >= swim.nextTickAt()) this.performSwim(swim.tick(at.now), at);
+    if (at.now >= swim.nextTickAt()) this.news.perform(swim.tick(at.now), at);
     this.pane?.tick(at);
     if (this.pane !== undefined) this.client.follow(this.pane.status(), this.pane.state.epoch, at);
     this.client.tick(at);
     this.introductions.tick(at);
     this.exchange.tick(at);
-    if (at.now >= this.askAgainAt) this.askAgain(at);
-    if (at.now >= this.rememberAt) this.remember();
+    this.standing.tick(at);
+    this.recollection.tick(at);
     return this.outbox.take();
   }
 
@@ -192,14 +178,14 @@ export class Member {
       this.client.nextTickAt(),
       this.introductions.nextTickAt(),
       this.exchange.nextTickAt(),
-      this.askAgainAt,
-      this.remembering ? Number.POSITIVE_INFINITY : this.rememberAt,
+      this.standing.nextTickAt(),
+      this.recollection.nextTickAt(),
     );
   }
 
   /** Whether a leave was asked for that the pane has not decided. */
   get isLeaving(): boolean {
-    return this.leaving;
+    return this.standing.isLeaving;
   }
 
   get boot(): Uint8Array {
@@ -235,23 +221,7 @@ export class Member {
 
   /** Asks to leave, and goes on asking until the pane decides: `removed-me` says that it did. */
   leave(then: (outcome: Outcome<LogIndex>, at: Instant) => void, at: Instant): void {
-    this.leaving = true;
-    this.rememberSoon(at);
-    this.askAgainAt = at.now + askAgainMs;
-    this.ask(
-      { kind: 'remove', number: this.number },
-      (outcome, later) => {
-        if (outcome.ok) this.outbox.event({ kind: 'removed-me' });
-        else if (outcome.error.code === 'refused') this.stopLeaving(later);
-        then(outcome, later);
-      },
-      at,
-    );
-  }
-
-  private stopLeaving(at: Instant): void {
-    this.leaving = false;
-    this.rememberSoon(at);
+    this.standing.leave(then, at);
   }
 
   /** Publishes this node's value for a role it performs; `then` gets the seq when it is durable and on its way. */
@@ -266,17 +236,15 @@ export class Member {
     at: Instant,
   ): void {
     const from = this.asPeer();
-    const prepared = this.exchange.prepare(role, value);
-    if (prepared instanceof HivemindError) {
-      then({ ok: false, error: prepared }, at);
+    const config = this.exchange.prepare(role, value);
+    if (config instanceof HivemindError) {
+      then({ ok: false, error: config }, at);
       return;
     }
-    if (prepared.isNew) this.exchange.keepOwn(prepared.config);
-    this.afterRemembering.push((later) => {
-      if (prepared.isNew) this.exchange.push(prepared.config);
-      then({ ok: true, value: prepared.config.seq, from }, later);
-    });
-    this.rememberSoon(at);
+    this.recollection.afterwards((later) => {
+      this.exchange.release(config);
+      then({ ok: true, value: config.seq, from }, later);
+    }, at);
   }
 
   /** Committed entries, from the own log or a control node's. */
@@ -353,7 +321,7 @@ export class Member {
         break;
       case 'configs':
         this.exchange.onConfigs(from, post.configs, at);
-        this.rememberSoftly(at);
+        this.recollection.softly(at);
         break;
       case 'removal':
         this.membership.onRemoval(post.certificate, at);
@@ -363,100 +331,19 @@ export class Member {
     }
   }
 
-  private performSwim(effects: readonly SwimEffect[], at: Instant): void {
-    for (const effect of effects) this.onSwimEffect(effect, at);
-  }
-
-  private onSwimEffect(effect: SwimEffect, at: Instant): void {
-    switch (effect.kind) {
-      case 'send':
-        this.line.send(effect.to, effect.messages, at);
-        break;
-      case 'rumour':
-        this.onRumour(effect.bytes, at);
-        break;
-      case 'update':
-        if (this.directory.get(effect.update.number) === undefined) {
-          this.introductions.want(effect.update.number, effect.from, at);
-        }
-        break;
-      case 'testimony':
-        this.pane?.onTestimony(effect.from, effect.message, at);
-        break;
-      case 'convicted-me':
-        this.askAgainAt = at.now;
-        break;
-      case 'event':
-        this.onSwimEvent(effect.event, at);
-        break;
-      default:
-        unreachable(effect);
-    }
-  }
-
-  private onRumour(bytes: Uint8Array, at: Instant): void {
-    const rumour = decodeRumour(bytes);
-    if (rumour?.kind === 'removal') this.membership.onRemoval(rumour.certificate, at);
-    else if (rumour?.kind === 'locator') this.membership.onLocator(rumour.locator);
-    else if (rumour?.kind === 'pane-changed') this.client.askSoon(at);
-  }
-
-  private onSwimEvent(event: SwimEvent, at: Instant): void {
-    const { outbox } = this;
-    switch (event.kind) {
-      case 'down':
-        outbox.event({ ...event, hint: false });
-        break;
-      case 'hinted-down':
-        outbox.event({ ...event, kind: 'down', hint: true });
-        break;
-      case 'refuted':
-        outbox.event({ kind: 'refuted', number: event.number });
-        break;
-      case 'probe-missed':
-        outbox.event({ kind: 'probe-missed', number: event.number });
-        break;
-      case 'suspected':
-      case 'accused-me':
-      case 'back':
-        outbox.event(event);
-        break;
-      case 'answers-again':
-      case 'implausible':
-        break;
-      default:
-        unreachable(event);
-    }
-    if (event.kind === 'suspected' && this.directory.isControl(event.number)) this.client.askSoon(at);
-    this.rememberSoftly(at);
-  }
-
   private onCredential(number: NodeNumber, credential: Uint8Array, at: Instant): void {
     const wasKnown = this.directory.get(number) !== undefined;
     const record = acceptCredential(this.directory, number, credential, at.wall);
     if (record === undefined || wasKnown || number === this.number) return;
     this.membership.learn(record, 'alive', 0, at);
     this.exchange.onMember(number, at);
-    this.rememberSoftly(at);
+    if (!this.directory.isComplete(number)) this.introductions.want(number, number, at);
+    this.recollection.softly(at);
   }
 
   private onForgotten(number: NodeNumber): void {
     this.line.forget(number);
     this.exchange.forget(number);
-  }
-
-  // — coming back, leaving —
-
-  private askAgain(at: Instant): void {
-    this.askAgainAt = Number.POSITIVE_INFINITY;
-    if (this.leaving) {
-      this.leave(() => {}, at);
-      return;
-    }
-    const standing = this.membership.swim.publishedOf(this.number);
-    if (standing?.status !== 'down') return;
-    this.askAgainAt = at.now + askAgainMs;
-    this.ask({ kind: 'return', incarnation: standing.incarnation + 1 }, () => {}, at);
   }
 
   // — memory —
@@ -475,49 +362,20 @@ export class Member {
       this.membership.mergeDigest(memory.digest, at);
       this.exchange.onConfigs(this.number, memory.configs, at);
     }
-    if (memory?.locator === undefined || !sameBytes(memory.locator, this.locator.bytes)) {
+    if (memory?.locator === undefined || !equalBytes(memory.locator, this.locator.bytes)) {
       this.membership.spread({ kind: 'locator', number: this.number, locator: this.locator.bytes }, at);
     }
-    if (this.leaving) this.askAgainAt = at.now;
-  }
-
-  private rememberSoftly(at: Instant): void {
-    this.rememberAt = Math.min(this.rememberAt, at.now + rememberPeriodMs);
-  }
-
-  private rememberSoon(at: Instant): void {
-    this.rememberAt = at.now;
-  }
-
-  private remember(): void {
-    if (this.remembering) return;
-    const bytes = encodeMemory(this.memory());
-    const hash = sha256(bytes);
-    this.rememberAt = Number.POSITIVE_INFINITY;
-    if (this.afterRemembering.length === 0 && sameBytes(hash, this.remembered)) return;
-    this.remembered = hash;
-    this.remembering = true;
-    this.outbox.push({ kind: 'remember', id: ++this.rememberId, bytes });
   }
 
   private memory(): MemberMemory {
-    const { configs } = this.exchange;
     return {
       certificate: this.certificate,
       locator: this.locator.bytes,
       digest: this.membership.digest(this.epoch),
-      configs: configs.roles().flatMap((role) => configs.list(role)),
+      configs: this.exchange.toRemember(),
       commitIndex: this.pane?.state.appliedIndex ?? 0,
-      leaving: this.leaving,
+      leaving: this.isLeaving,
     };
-  }
-
-  private onRemembered(id: number, at: Instant): void {
-    if (id !== this.rememberId) return;
-    this.remembering = false;
-    const due = this.afterRemembering;
-    this.afterRemembering = [];
-    for (const then of due) then(at);
   }
 
   // — parts —
@@ -542,7 +400,7 @@ export class Member {
     });
     return new DatagramLine(sessions, directory, this.outbox, {
       onSwim: (from, message, later) => {
-        this.performSwim(this.membership.swim.receive(from, message, later.now), later);
+        this.news.perform(this.membership.swim.receive(from, message, later.now), later);
       },
       onKeepAlive: (from, message, later) => {
         const answer = this.pane?.onKeepAlive(message);
@@ -562,7 +420,7 @@ export class Member {
     const raft = new Raft({
       self: number,
       voters: this.directory.controlNumbers(),
-      settings: options.raft ?? raftSettingsDefault,
+      settings: paneTiming,
       random,
       hardState: storedLog.hardState,
       entries: storedLog.entries,
@@ -573,16 +431,4 @@ export class Member {
     const { membership, outbox } = this;
     return new ControlPane({ self: number, key: options.signingKey, raft, state, membership, outbox, at });
   }
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0;
-}
-
-/** The remembered locator while the addresses are the same, else the next version. */
-function nextLocator(options: MemberOptions): Locator {
-  const { genesis, memory, signingKey, endpoints } = options;
-  const last = memory?.locator === undefined ? undefined : verifyLocator(memory.locator, genesis.cluster);
-  if (last !== undefined && JSON.stringify(last.endpoints) === JSON.stringify(endpoints)) return last;
-  return signLocator(signingKey, genesis.cluster, (last?.version ?? 0) + 1, endpoints);
 }

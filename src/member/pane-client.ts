@@ -172,7 +172,8 @@ export class PaneClient {
     this.compare(from, answer, at);
     if (answer.health.state === 'healthy') {
       this.become('healthy', answer.health.since, at);
-      this.nextKeepAliveAt = at.now + keepAlivePeriodMs;
+      // An election is under way: soon there is a leader to know.
+      this.nextKeepAliveAt = at.now + (leader === 0 ? keepAliveUrgentMs : keepAlivePeriodMs);
       return;
     }
     this.degradedBy = { since: answer.health.since };

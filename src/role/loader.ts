@@ -70,11 +70,11 @@ function definitionIn(file: string, module: object): RoleDefinition {
     throw refuse('its default export has no function "start".');
   }
   if ('settings' in definition && definition.settings !== undefined && !isSchema(definition.settings)) {
-    throw refuse('"settings" of its default export is no zod schema; write z.object({ … }) or leave it out.');
+    throw refuse('"settings" of its default export is no schema of zod 4; write z.object({ … }) or leave it out.');
   }
   return definition as RoleDefinition;
 }
 
 function isSchema(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && 'safeParse' in value && typeof value.safeParse === 'function';
+  return typeof value === 'object' && value !== null && '_zod' in value;
 }

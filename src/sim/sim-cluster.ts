@@ -1,13 +1,16 @@
 /** A whole cluster on virtual time: nodes, network, disks, faults, and the invariants after every step. */
+import { equalBytes } from '../bytes.ts';
 import type { Genesis } from '../certificate/genesis.ts';
 import { genesisHash } from '../certificate/genesis.ts';
 import type { RoleDeclaration } from '../certificate/join-request.ts';
-import { parseToken, tokenText } from '../certificate/token.ts';
+import { type JoinToken, parseToken, tokenText } from '../certificate/token.ts';
 import { seedBytes, signingKeyFrom } from '../crypto.ts';
-import { type Endpoint, endpointText, type MonotonicMs } from '../identity.ts';
-import type { MemberEffect } from '../member/effect.ts';
+import { type Endpoint, endpointText, type LogIndex, type MonotonicMs } from '../identity.ts';
+import type { Member } from '../member/member.ts';
+import type { Outcome } from '../member/outbox.ts';
 import { pack } from '../packed.ts';
 import { type Random, seededRandom } from '../seam/random.ts';
+import type { PaneAsk } from '../wire/peer-message.ts';
 import { Invariants } from './invariants.ts';
 import { SimNetwork } from './sim-network.ts';
 import { SimNode, simulationBeganAt } from './sim-node.ts';
@@ -16,7 +19,10 @@ import { Timeline } from './timeline.ts';
 export interface SimClusterOptions {
   readonly seed: number;
   readonly controlNodes: number;
+  /** Nodes beside the control nodes, half of them hosts and half dns; more are added by `add`. */
   readonly members: number;
+  /** See `InvariantsOptions`. */
+  readonly thorough?: boolean;
 }
 
 const tokenLifeMs = 86_400_000;
@@ -31,30 +37,36 @@ export class SimCluster {
   readonly timeline: Timeline = new Timeline();
   readonly random: Random;
   readonly network: SimNetwork;
-  readonly nodes: readonly SimNode[];
   readonly control: readonly SimNode[];
   readonly invariants: Invariants;
+  /** The genesis's token, which admits anybody. */
+  readonly token: JoinToken;
+  private readonly everyNode: SimNode[] = [];
   private readonly byEndpoint = new Map<string, SimNode>();
 
   constructor(options: SimClusterOptions) {
     this.random = seededRandom(options.seed);
     this.network = new SimNetwork(this.timeline, this.random);
-    const names = [
-      ...Array.from({ length: options.controlNodes }, (_, position) => `c${position + 1}`),
-      ...Array.from({ length: options.members }, (_, position) => `m${position + 1}`),
-    ];
-    this.nodes = names.map((name, position) => this.addNode(name, position, options.controlNodes));
-    this.control = this.nodes.slice(0, options.controlNodes);
-    this.found();
-    this.invariants = new Invariants(this.control);
+    this.control = Array.from({ length: options.controlNodes }, (_, position) => this.create(`c${position + 1}`, []));
+    this.token = this.found();
+    for (let position = 0; position < options.members; position++) {
+      this.add(`m${position + 1}`, [simRoles[position % simRoles.length] as RoleDeclaration]);
+    }
+    const { thorough = false } = options;
+    this.invariants = new Invariants({ controlNodes: this.control, thorough });
+  }
+
+  get nodes(): readonly SimNode[] {
+    return this.everyNode;
   }
 
   get endpoints(): readonly Endpoint[] {
     return this.nodes.map((node) => node.endpoint);
   }
 
-  start(): void {
-    for (const node of this.nodes) node.start(this.control.map((each) => each.endpoint));
+  /** Starts these nodes, by default all; whoever is to join asks a control node. */
+  start(nodes: readonly SimNode[] = this.nodes): void {
+    for (const node of nodes) node.start(this.control.map((each) => each.endpoint));
   }
 
   /** Lets everything happen that is due within the next `durationMs`. */
@@ -87,47 +99,84 @@ export class SimCluster {
     );
   }
 
-  /** Whether all running nodes agree on who is there and hold equal configs, and say that the pane is healthy. */
+  /** Asks the pane through `node`; the index that it tells counts as promised. */
+  ask(node: SimNode, ask: PaneAsk, then: (outcome: Outcome<LogIndex>) => void = () => {}): void {
+    node.act((member, at) =>
+      member.ask(
+        ask,
+        (outcome) => {
+          if (outcome.ok) this.invariants.onDecided(outcome.value);
+          then(outcome);
+        },
+        at,
+      ),
+    );
+  }
+
+  /** The leader of the latest term, if one leads. */
+  get leader(): SimNode | undefined {
+    const term = (node: SimNode): number => node.member?.pane?.log.raft.term ?? 0;
+    return this.control
+      .filter((node) => node.member?.pane?.leads === true)
+      .reduce<SimNode | undefined>((best, node) => (best && term(best) >= term(node) ? best : node), undefined);
+  }
+
+  /**
+   * Whether it has come together: all who belong run, see each other and nobody else, hold equal configs, and
+   * say that the pane is healthy; all removals are certified.
+   */
   hasConverged(): boolean {
-    const members = this.nodes.flatMap((node) => (node.running ? [node.member] : []));
-    const [first] = members;
-    if (first === undefined) return false;
-    return members.every((member) => {
-      if (member === undefined || member.client.pane.state !== 'healthy') return false;
-      const statuses = member.membership.swim.members();
-      if (statuses.length !== this.nodes.length || statuses.some((each) => each.status !== 'alive')) return false;
-      if (Buffer.compare(member.membership.hash(), first.membership.hash()) !== 0) return false;
-      return !member.roles.some((role) => role.consumes.includes('host')) || this.holdsAllConfigs(member.number);
+    const state = this.leader?.member?.pane?.state;
+    if (state === undefined || [...state.removed.values()].some(({ certificate }) => certificate === undefined)) {
+      return false;
+    }
+    const belonging = this.everyNode.filter((node) => !node.hasLeft && !state.removed.has(node.number));
+    const members = belonging.map((node) => node.member);
+    const hash = members[0]?.membership.hash() ?? new Uint8Array(0);
+    return state.members.size === members.length && members.every((member) => this.isWhole(member, members, hash));
+  }
+
+  private isWhole(member: Member | undefined, all: readonly (Member | undefined)[], hash: Uint8Array): boolean {
+    if (member === undefined || member.client.pane.state !== 'healthy') return false;
+    const statuses = member.membership.swim.members();
+    if (statuses.length !== all.length || statuses.some((each) => each.status !== 'alive')) return false;
+    if (!equalBytes(member.membership.hash(), hash)) return false;
+    return !member.roles.some((role) => role.consumes.includes('host')) || this.holdsAllConfigs(member, all);
+  }
+
+  private holdsAllConfigs({ exchange }: Member, all: readonly (Member | undefined)[]): boolean {
+    return all.every((owner) => {
+      const own = owner?.exchange.configs.get('host', owner.number);
+      return own === undefined || exchange.configs.get('host', own.owner)?.seq === own.seq;
     });
   }
 
-  private holdsAllConfigs(number: number): boolean {
-    const consumer = this.nodes.find((node) => node.number === number)?.member;
-    return this.nodes.every((node) => {
-      const own = node.member?.exchange.configs.get('host', node.number);
-      return own === undefined || consumer?.exchange.configs.get('host', node.number)?.seq === own.seq;
-    });
+  /** One more node that is to join; it does so when it is started. */
+  add(name: string, roles: readonly RoleDeclaration[], token: JoinToken = this.token): SimNode {
+    const node = this.create(name, roles);
+    node.belong({ token });
+    return node;
   }
 
-  private addNode(name: string, position: number, controlNodes: number): SimNode {
+  private create(name: string, roles: readonly RoleDeclaration[]): SimNode {
+    const position = this.everyNode.length;
     const endpoint = { host: `10.0.${Math.floor(position / 250)}.${(position % 250) + 1}`, port: 7100 };
-    const role = simRoles[position % simRoles.length] as RoleDeclaration;
-    const roles = position < controlNodes ? [] : [role];
     const node = new SimNode(
       {
         timeline: this.timeline,
         network: this.network,
         random: this.random,
         at: (wanted) => this.byEndpoint.get(endpointText(wanted)),
-        observe: (observed, effects) => this.observe(observed, effects),
+        observe: (observed, effects) => this.invariants.check(observed, effects),
       },
       { name, endpoint, roles },
     );
     this.byEndpoint.set(endpointText(endpoint), node);
+    this.everyNode.push(node);
     return node;
   }
 
-  private found(): void {
+  private found(): JoinToken {
     const seed = this.random.bytes(seedBytes);
     const genesis: Genesis = {
       cluster: this.random.bytes(16),
@@ -141,13 +190,9 @@ export class SimCluster {
       })),
       firstToken: { publicKey: signingKeyFrom(seed).publicKey, notAfter: simulationBeganAt + tokenLifeMs },
     };
-    const token = parseToken(tokenText(seed, genesis.cluster, genesisHash(genesis)));
-    this.nodes.forEach((node, position) => {
-      node.belong(position < this.control.length ? { genesis, number: position + 1 } : { token });
+    this.control.forEach((node, position) => {
+      node.belong({ genesis, number: position + 1 });
     });
-  }
-
-  private observe(node: SimNode, effects: readonly MemberEffect[]): void {
-    this.invariants.check(node, effects);
+    return parseToken(tokenText(seed, genesis.cluster, genesisHash(genesis)));
   }
 }

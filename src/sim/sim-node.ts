@@ -7,8 +7,8 @@ import { controlNodesMax, type Genesis } from '../certificate/genesis.ts';
 import type { RoleDeclaration } from '../certificate/join-request.ts';
 import type { JoinToken } from '../certificate/token.ts';
 import { type ExchangeKey, exchangeKeyFrom, type SigningKey, seedBytes, signingKeyFrom } from '../crypto.ts';
-import { HivemindError } from '../error.ts';
-import type { Endpoint, NodeNumber, WallMs } from '../identity.ts';
+import type { HivemindError } from '../error.ts';
+import type { Endpoint, MonotonicMs, NodeNumber, WallMs } from '../identity.ts';
 import type { MemberEffect, MemberEvent, MemberInput, RawOutcome } from '../member/effect.ts';
 import type { Instant } from '../member/instant.ts';
 import { acceptAdmission, type JoinAttempt, type Joined, type JoinerOptions, prepareJoin } from '../member/joining.ts';
@@ -16,15 +16,18 @@ import { Member } from '../member/member.ts';
 import { decodeMemory, encodeMemory, type MemberMemory } from '../member/memory.ts';
 import { type Random, shuffled } from '../seam/random.ts';
 import type { StreamPeer, StreamTarget } from '../seam/streams.ts';
+import { swimDefaults } from '../swim/settings.ts';
 import { SimDisk } from './sim-disk.ts';
 import type { SimNetwork } from './sim-network.ts';
+import { SimStreams } from './sim-streams.ts';
 import type { Timeline } from './timeline.ts';
 
 /** The time of day at which every simulation begins: 2026-01-01. */
 export const simulationBeganAt: WallMs = 1_767_225_600_000;
 const joinRetryMs = 2_000;
 const joinAnswerMs = 9_000;
-const fsyncMsMax = 4;
+/** A sound disk's worst. */
+export const fsyncMsUsual = 4;
 
 /** What the nodes of one simulation share. */
 export interface SimWorld {
@@ -54,23 +57,29 @@ export class SimNode {
   readonly signingKey: SigningKey;
   readonly exchangeKey: ExchangeKey;
   readonly disk: SimDisk = new SimDisk();
+  readonly streams: SimStreams;
   readonly events: MemberEvent[] = [];
   member: Member | undefined;
   /** Counts the processes that this node has been; what belongs to a dead one dies with it. */
   generation = 0;
   running = false;
+  /** When the last process died. */
+  diedAt: MonotonicMs = 0;
+  /** It learnt that it does not belong any more, and stays stopped. */
+  hasLeft = false;
+  /** How long this disk takes at most to make something durable. */
+  fsyncMsMax: number = fsyncMsUsual;
   private readonly world: SimWorld;
   private identity: Identity | undefined;
   private token: JoinToken | undefined;
   private wakeAt = Number.POSITIVE_INFINITY;
-  private nextRequestId = 1;
-  private readonly answers = new Map<number, (outcome: RawOutcome) => void>();
 
   constructor(world: SimWorld, options: SimNodeOptions) {
     this.world = world;
     this.name = options.name;
     this.endpoint = options.endpoint;
     this.roles = options.roles;
+    this.streams = new SimStreams(this, world);
     this.signingKey = signingKeyFrom(world.random.bytes(seedBytes));
     this.exchangeKey = exchangeKeyFrom(world.random.bytes(seedBytes));
   }
@@ -95,7 +104,7 @@ export class SimNode {
   }
 
   start(bootstrap: readonly Endpoint[]): void {
-    if (this.running) return;
+    if (this.running || this.hasLeft) return;
     this.running = true;
     this.generation++;
     if (this.identity === undefined) this.join(bootstrap);
@@ -106,12 +115,16 @@ export class SimNode {
   crash(): void {
     if (!this.running) return;
     this.running = false;
+    this.diedAt = this.world.timeline.now;
     this.generation++;
     this.member = undefined;
     this.wakeAt = Number.POSITIVE_INFINITY;
-    this.answers.clear();
+    this.streams.reset();
     this.disk.crash(this.world.random);
   }
+
+  /** Why the last attempt to join failed. */
+  joinError: HivemindError | undefined;
 
   /** Calls into the member and carries out what follows. */
   act(call: (member: Member, at: Instant) => void): void {
@@ -120,7 +133,7 @@ export class SimNode {
     this.perform(this.member.settle(this.time));
   }
 
-  private step(input: MemberInput): void {
+  step(input: MemberInput): void {
     if (this.member !== undefined) this.perform(this.member.step(input, this.time));
   }
 
@@ -142,6 +155,7 @@ export class SimNode {
         random,
         memory,
         storedLog,
+        swim: swimDefaults,
         bootSeed: random.bytes(seedBytes),
         endpoints: [this.endpoint],
       },
@@ -153,14 +167,14 @@ export class SimNode {
   // — joining —
 
   private join(bootstrap: readonly Endpoint[]): void {
-    const { token, name, roles, signingKey, exchangeKey, endpoint, generation } = this;
+    const { token, name, roles, signingKey, exchangeKey, endpoint } = this;
     const [through] = shuffled(bootstrap, this.world.random);
     if (token === undefined || through === undefined) return;
     const options = { name, roles, signingKey, exchangeKey, token, endpoints: [endpoint], at: this.time.wall };
     const attempt = prepareJoin(options);
-    this.ask({ endpoints: [through], number: 0 }, attempt.request, joinAnswerMs, (outcome) => {
-      if (this.generation === generation) this.onJoinAnswer(outcome, attempt, options, bootstrap);
-    });
+    this.streams.ask({ endpoints: [through], number: 0 }, attempt.request, joinAnswerMs, (outcome) =>
+      this.onJoinAnswer(outcome, attempt, options, bootstrap),
+    );
   }
 
   private onJoinAnswer(
@@ -170,10 +184,8 @@ export class SimNode {
     bootstrap: readonly Endpoint[],
   ): void {
     if (!outcome.ok) {
-      const { generation } = this;
-      this.later(joinRetryMs, () => {
-        if (this.generation === generation) this.join(bootstrap);
-      });
+      this.joinError = outcome.error;
+      this.later(joinRetryMs, () => this.join(bootstrap));
       return;
     }
     const joined: Joined = acceptAdmission(outcome.body, attempt, options);
@@ -186,7 +198,8 @@ export class SimNode {
   private perform(effects: readonly MemberEffect[]): void {
     for (const effect of effects) this.onEffect(effect);
     this.world.observe(this, effects);
-    this.planWake();
+    if (this.hasLeft) this.crash();
+    else this.planWake();
   }
 
   private onEffect(effect: MemberEffect): void {
@@ -195,21 +208,19 @@ export class SimNode {
         this.sendDatagram(effect.to, effect.bytes);
         break;
       case 'request':
-        this.ask(effect.to, effect.body, effect.timeoutMs, (outcome) =>
+        this.streams.ask(effect.to, effect.body, effect.timeoutMs, (outcome) =>
           this.step({ kind: 'response', id: effect.id, outcome }),
         );
         break;
       case 'post':
-        this.sendPost(effect.to, effect.body);
+        this.streams.post(effect.to, effect.body);
         break;
       case 'answer':
-        this.settleAnswer(effect.id, { ok: true, from: this.asPeerOf(), body: effect.body });
+      case 'role-request':
+        this.streams.answer(effect.id, effect.body);
         break;
       case 'refuse':
-        this.settleAnswer(effect.id, { ok: false, error: effect.error });
-        break;
-      case 'role-request':
-        this.settleAnswer(effect.id, { ok: true, from: this.asPeerOf(), body: effect.body });
+        this.streams.answer(effect.id, effect.error);
         break;
       case 'write':
         this.disk.begin(effect.write);
@@ -225,7 +236,7 @@ export class SimNode {
         });
         break;
       case 'event':
-        this.events.push(effect.event);
+        this.onEvent(effect.event);
         break;
       case 'halt':
         this.crash();
@@ -233,6 +244,12 @@ export class SimNode {
       default:
         unreachable(effect);
     }
+  }
+
+  private onEvent(event: MemberEvent): void {
+    this.events.push(event);
+    if (event.kind === 'left') this.streams.disconnect(event.number);
+    if (event.kind === 'removed-me') this.hasLeft = true;
   }
 
   private planWake(): void {
@@ -249,11 +266,11 @@ export class SimNode {
   }
 
   private afterDisk(then: () => void): void {
-    this.later(1 + this.world.random.below(fsyncMsMax), then);
+    this.later(1 + this.world.random.below(this.fsyncMsMax), then);
   }
 
   /** Happens only while this process lives. */
-  private later(delayMs: number, then: () => void): void {
+  later(delayMs: number, then: () => void): void {
     const { generation } = this;
     const { timeline } = this.world;
     timeline.schedule(timeline.now + delayMs, () => {
@@ -271,84 +288,14 @@ export class SimNode {
     });
   }
 
-  private sendPost(to: StreamTarget, body: Uint8Array): void {
-    const target = this.reach(to);
-    if (target === undefined) return;
-    const arrive = (): void => {
-      const from = target.identify(this);
-      if (target.holds(to)) target.step({ kind: 'post', from, body });
-    };
-    this.world.network.stream(this.name, target.name, arrive, () => {});
-  }
-
-  private ask(to: StreamTarget, body: Uint8Array, timeoutMs: number, then: (outcome: RawOutcome) => void): void {
-    let open = true;
-    const settle = (outcome: RawOutcome): void => {
-      if (open) then(outcome);
-      open = false;
-    };
-    const fail = (): void => settle({ ok: false, error: unreachableError() });
-    this.later(timeoutMs, () => settle({ ok: false, error: new HivemindError('time-out', 'No answer in time.') }));
-    const target = this.reach(to);
-    if (target === undefined) {
-      this.later(1, fail);
-      return;
-    }
-    const { generation } = this;
-    const back = (outcome: RawOutcome): void =>
-      this.world.network.stream(
-        target.name,
-        this.name,
-        () => (this.generation === generation ? settle(outcome) : undefined),
-        () => (this.generation === generation ? fail() : undefined),
-      );
-    const arrive = (): void => {
-      if (target.member === undefined || !target.holds(to)) back({ ok: false, error: unreachableError() });
-      else target.onRequest(this, body, back);
-    };
-    this.world.network.stream(this.name, target.name, arrive, () => {
-      if (this.generation === generation) fail();
-    });
-  }
-
-  private onRequest(from: SimNode, body: Uint8Array, back: (outcome: RawOutcome) => void): void {
-    const id = this.nextRequestId++;
-    this.answers.set(id, back);
-    this.step({ kind: 'request', id, from: this.identify(from), body });
-  }
-
-  private settleAnswer(id: number, outcome: RawOutcome): void {
-    this.answers.get(id)?.(outcome);
-    this.answers.delete(id);
-  }
-
-  private reach(to: StreamTarget): SimNode | undefined {
-    const [endpoint] = to.endpoints;
-    return endpoint === undefined ? undefined : this.world.at(endpoint);
-  }
-
   /** Whether the dialled identity is this node's: TLS would prove it. */
-  private holds(to: StreamTarget): boolean {
+  holds(to: StreamTarget): boolean {
     return to.publicKey === undefined || Buffer.compare(to.publicKey, this.signingKey.publicKey) === 0;
   }
 
-  /** Who dials, as the stream's handshake would tell this node. */
-  private identify(from: SimNode): StreamPeer {
-    const { publicKey } = from.signingKey;
-    const credential = from.member?.credential() ?? new Uint8Array(0);
-    const number = this.member?.identify(publicKey, from.number, credential, this.time);
-    const remote = from.endpoint;
-    return number === undefined
-      ? { kind: 'stranger', publicKey, remote }
-      : { kind: 'member', number, publicKey, remote };
-  }
-
-  private asPeerOf(): StreamPeer {
+  /** This node as whoever dialled it sees it. */
+  asPeer(): StreamPeer {
     const { number, endpoint } = this;
     return { kind: 'member', number, publicKey: this.signingKey.publicKey, remote: endpoint };
   }
-}
-
-function unreachableError(): HivemindError {
-  return new HivemindError('address-unreachable', 'Nobody answers there.');
 }

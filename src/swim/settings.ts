@@ -37,3 +37,10 @@ export const swimDefaults: SwimSettings = {
   gossipFanout: 3,
   retransmitFactor: 4,
 };
+
+/** How patient to be where the network is one machine, one site, or several sites far apart. */
+export const swimProfiles: Readonly<Record<'local' | 'lan' | 'wan', SwimSettings>> = {
+  local: { ...swimDefaults, probeTimeoutMs: 250, suspectAfterMs: 500 },
+  lan: swimDefaults,
+  wan: { ...swimDefaults, probePeriodMs: 2_000, probeTimeoutMs: 1_500, suspectAfterMs: 3_000, stallToleranceMs: 8_000 },
+};

@@ -29,12 +29,19 @@ export function filled(length: number, byte: number): Uint8Array {
   return new Uint8Array(length).fill(byte);
 }
 
+const signingKeys = new Map<number, SigningKey>();
+const exchangeKeys = new Map<number, Uint8Array>();
+
 export function signingKey(seed: number): SigningKey {
-  return signingKeyFrom(filled(32, seed));
+  const key = signingKeys.get(seed) ?? signingKeyFrom(filled(32, seed));
+  signingKeys.set(seed, key);
+  return key;
 }
 
 export function exchangeKey(seed: number): Uint8Array {
-  return exchangeKeyFrom(filled(32, seed)).publicKey;
+  const key = exchangeKeys.get(seed) ?? exchangeKeyFrom(filled(32, seed)).publicKey;
+  exchangeKeys.set(seed, key);
+  return key;
 }
 
 /** The seeds of the joiner atlas, of its exchange key and of the first token. */

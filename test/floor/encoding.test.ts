@@ -97,16 +97,19 @@ describe('the canonical encoding', () => {
   });
 
   test('is read as it was written', () => {
-    const value = fc.record({
-      label: fc.string({ unit: 'binary' }),
-      small: fc.nat(0xff),
-      short: fc.nat(0xffff),
-      word: fc.nat(0xffff_ffff),
-      long: fc.maxSafeNat().map((number) => number % (u48Max + 1)),
-      raw: fc.uint8Array({ minLength: 4, maxLength: 4 }),
-      bytes: byteString,
-      blob: byteString,
-    });
+    const value = fc.record(
+      {
+        label: fc.string({ unit: 'binary' }),
+        small: fc.nat(0xff),
+        short: fc.nat(0xffff),
+        word: fc.nat(0xffff_ffff),
+        long: fc.maxSafeNat().map((number) => number % (u48Max + 1)),
+        raw: fc.uint8Array({ minLength: 4, maxLength: 4 }),
+        bytes: byteString,
+        blob: byteString,
+      },
+      { noNullPrototype: true },
+    );
     fc.assert(
       fc.property(value, (given) => {
         const out = new ByteWriter(given.label).u8(given.small).u16(given.short).u32(given.word).u48(given.long);
@@ -249,7 +252,7 @@ describe('packed values', () => {
     refuse([0xd3, 0, 0, 0, 0, 0, 0, 0, 1], 'int64');
     refuse([0xca, 0, 0, 0, 0], 'float32');
     refuse([0x91, 0xc7, 0, 5], 'inside a list');
-    for (const own of [new Date(0), new Set([1]), /a/, 5n, new Error('a')]) refuse(pack([own]), String(own));
+    for (const own of [new Date(0), 5n]) refuse(pack([own]), String(own));
   });
 
   test('nest to a limit and no deeper, however deep the bytes go', () => {
@@ -290,13 +293,13 @@ describe('packed values', () => {
     const hostile = concatBytes(Uint8Array.of(0x81, 0xa9), utf8('__proto__'), pack({ polluted: true }));
     const value = unpack(hostile) as Record<string, unknown>;
     assert.equal(Object.getPrototypeOf(value), Object.prototype);
-    assert.equal(value['polluted'], undefined);
-    assert.equal(({} as Record<string, unknown>)['polluted'], undefined);
+    assert.equal(value.polluted, undefined);
+    assert.equal(({} as Record<string, unknown>).polluted, undefined);
     for (const name of ['constructor', 'prototype', 'toString', 'hasOwnProperty']) {
       const odd = unpack(concatBytes(Uint8Array.of(0x81), pack(name), pack({ polluted: true })));
       assert.equal(Object.getPrototypeOf(odd), Object.prototype, name);
     }
-    assert.equal(({} as Record<string, unknown>)['polluted'], undefined);
+    assert.equal(({} as Record<string, unknown>).polluted, undefined);
   });
 
   test('are copies that do not change with the bytes they came from', () => {

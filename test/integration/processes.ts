@@ -20,7 +20,7 @@ const stopMs = 8_000;
 const pollMs = 25;
 const compileMs = 120_000;
 /** Lines of each agent that a failure shows. */
-const tailLines = 6;
+const tailLines = 3;
 
 let compiled: Promise<void> | undefined;
 
@@ -203,6 +203,12 @@ export class Agent {
 
   signal(signal: NodeJS.Signals): void {
     this.child.kill(signal);
+  }
+
+  /** Waits until it has ended by itself. */
+  async ends(withinMs: number = readyMs): Promise<Outcome> {
+    await until(`${this.name} ends`, () => this.isOver, withinMs);
+    return await this.ended;
   }
 
   /** Ends it at once, as a crash does. */

@@ -111,7 +111,7 @@ describe("A user's own role file", () => {
     ['idle.mjs', 'export default { name: "idle" };', 'role-unknown', /has no function "start"/],
     ['named.mjs', 'export default { name: "A B", start() {} };', 'name-invalid', /named\.mjs cannot be used: "A B"/],
     ['self.mjs', 'export default { name: "s", requires: ["s"], start() {} };', 'role-failed', /wait for itself/],
-    ['schema.mjs', 'export default { name: "s", settings: {}, start() {} };', 'role-unknown', /is no zod schema/],
+    ['schema.mjs', 'export default { name: "s", settings: {}, start() {} };', 'role-unknown', /is no schema of zod 4/],
     ['throws.mjs', 'throw new Error("no luck");', 'role-failed', /throws\.mjs cannot be loaded: no luck/],
     ['syntax.mjs', 'export default {', 'role-failed', /syntax\.mjs cannot be loaded: .*node --check/],
     ['needs.mjs', 'import "not-installed-anywhere";', 'role-failed', /not-installed-anywhere/],

@@ -1,0 +1,37 @@
+/** What a member is made of: its identity, what it remembers, and how it watches. */
+import type { Genesis } from '../certificate/genesis.ts';
+import type { RoleDeclaration } from '../certificate/join-request.ts';
+import { type Locator, signLocator, verifyLocator } from '../certificate/locator.ts';
+import type { ExchangeKey, SigningKey } from '../crypto.ts';
+import type { Endpoint, NodeNumber } from '../identity.ts';
+import type { StoredLog } from '../seam/log-store.ts';
+import type { Random } from '../seam/random.ts';
+import type { SwimSettings } from '../swim/settings.ts';
+import type { MemberMemory } from './memory.ts';
+
+export interface MemberOptions {
+  readonly number: NodeNumber;
+  readonly signingKey: SigningKey;
+  readonly exchangeKey: ExchangeKey;
+  /** 32 random bytes of this process alone. */
+  readonly bootSeed: Uint8Array;
+  readonly genesis: Genesis;
+  /** Where others reach this node: 1 to 4, the best first. */
+  readonly endpoints: readonly Endpoint[];
+  /** The roles performed here, as their types declare them. */
+  readonly roles: readonly RoleDeclaration[];
+  /** From the last run, or from the admission. A control node's first start has none. */
+  readonly memory: MemberMemory | undefined;
+  /** The event log, on a control node. */
+  readonly storedLog: StoredLog | undefined;
+  readonly random: Random;
+  readonly swim: SwimSettings;
+}
+
+/** The remembered locator while the addresses are the same, else the next version. */
+export function nextLocator(options: MemberOptions): Locator {
+  const { genesis, memory, signingKey, endpoints } = options;
+  const last = memory?.locator === undefined ? undefined : verifyLocator(memory.locator, genesis.cluster);
+  if (last !== undefined && JSON.stringify(last.endpoints) === JSON.stringify(endpoints)) return last;
+  return signLocator(signingKey, genesis.cluster, (last?.version ?? 0) + 1, endpoints);
+}

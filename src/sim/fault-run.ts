@@ -1,0 +1,164 @@
+/** Draws faults and wishes, one after the other, and carries them out on a cluster. */
+import { signingKeyFrom } from '../crypto.ts';
+import type { Random } from '../seam/random.ts';
+import { shuffled } from '../seam/random.ts';
+import type { SimCluster } from './sim-cluster.ts';
+import { calmLink } from './sim-network.ts';
+import { fsyncMsUsual, type SimNode, simulationBeganAt } from './sim-node.ts';
+
+/** Between two things that happen. */
+export const pauseMsMax = 1_500;
+/** The worst of a slow disk. */
+export const fsyncMsSlow = 200;
+/** Nodes that leave and that are removed, in one run: some must be left. */
+const departuresMax = 2;
+const publicationsMax = 3;
+
+const actions = [
+  'crash',
+  'restart',
+  'restartAll',
+  'partition',
+  'cutOneWay',
+  'heal',
+  'slowDisk',
+  'publish',
+  'createToken',
+  'readLog',
+  'depart',
+] as const;
+type Action = (typeof actions)[number];
+
+/** How often each happens, compared to the others. */
+const weights: Readonly<Record<Action, number>> = {
+  crash: 6,
+  restart: 8,
+  restartAll: 1,
+  partition: 3,
+  cutOneWay: 3,
+  heal: 6,
+  slowDisk: 3,
+  publish: 8,
+  createToken: 3,
+  readLog: 2,
+  depart: 2,
+};
+const lots: readonly Action[] = actions.flatMap((action) => Array.from({ length: weights[action] }, () => action));
+
+export class FaultRun {
+  crashes = 0;
+  partitions = 0;
+  departures = 0;
+  /** Asked of the pane and told to be decided. */
+  decided = 0;
+  private readonly cluster: SimCluster;
+  private readonly random: Random;
+  private published = 0;
+
+  constructor(cluster: SimCluster) {
+    this.cluster = cluster;
+    this.random = cluster.random;
+  }
+
+  /** Waits a moment, then does one thing. */
+  next(): void {
+    this.cluster.run(50 + this.random.below(pauseMsMax));
+    const action = lots[this.random.below(lots.length)] as Action;
+    this[action]();
+  }
+
+  /** Ends all faults, and starts whoever stopped or has not joined yet. */
+  healAll(): void {
+    this.heal();
+    this.cluster.network.faults = calmLink;
+    for (const node of this.cluster.nodes) this.start(node);
+  }
+
+  private crash(): void {
+    const node = this.pick((each) => each.running);
+    if (node === undefined) return;
+    this.crashes++;
+    node.crash();
+  }
+
+  private restart(): void {
+    const node = this.pick((each) => !each.running && !each.hasLeft);
+    if (node !== undefined) this.start(node);
+  }
+
+  /** The power fails everywhere, and is back. */
+  private restartAll(): void {
+    const running = this.cluster.nodes.filter((node) => node.running);
+    for (const node of running) node.crash();
+    this.cluster.run(this.random.below(pauseMsMax));
+    for (const node of running) this.start(node);
+  }
+
+  private start(node: SimNode): void {
+    node.start(this.cluster.endpoints.filter((endpoint) => endpoint !== node.endpoint));
+  }
+
+  private partition(): void {
+    const mixed = shuffled(this.cluster.nodes, this.random).map((node) => node.name);
+    const cut = 1 + this.random.below(mixed.length - 1);
+    this.cluster.network.partition(mixed.slice(0, cut), mixed.slice(cut));
+    this.partitions++;
+  }
+
+  private cutOneWay(): void {
+    const [from, to] = shuffled(this.cluster.nodes, this.random);
+    if (from !== undefined && to !== undefined) this.cluster.network.cutOneWay(from.name, to.name);
+  }
+
+  private heal(): void {
+    this.cluster.network.heal();
+    for (const node of this.cluster.nodes) node.fsyncMsMax = fsyncMsUsual;
+  }
+
+  private slowDisk(): void {
+    const node = this.pick((each) => each.running);
+    if (node !== undefined) node.fsyncMsMax = fsyncMsSlow;
+  }
+
+  /** Some values, one before the other can be durable on a slow disk. */
+  private publish(): void {
+    const node = this.pick((each) => each.member?.roles.some((role) => role.name === 'host') === true);
+    if (node === undefined) return;
+    for (let left = 1 + this.random.below(publicationsMax); left > 0; left--) {
+      this.cluster.publish(node, 'host', { version: this.published++ });
+      this.cluster.run(this.random.below(fsyncMsSlow));
+    }
+  }
+
+  private createToken(): void {
+    const node = this.pick((each) => each.member !== undefined);
+    if (node === undefined) return;
+    const { publicKey } = signingKeyFrom(this.random.bytes(32));
+    const notAfter = simulationBeganAt + 3_600_000;
+    this.cluster.ask(node, { kind: 'create-token', publicKey, roles: [], notAfter, usesMax: 1 }, ({ ok }) => {
+      if (ok) this.decided++;
+    });
+  }
+
+  private readLog(): void {
+    const node = this.pick((each) => each.member !== undefined);
+    node?.act((member, at) => member.readLog(1, 1_000, () => {}, at));
+  }
+
+  /** A member leaves, or another one removes it. */
+  private depart(): void {
+    const leaver = this.pick((each) => each.member !== undefined && !each.isControl());
+    if (leaver === undefined || this.departures >= departuresMax) return;
+    this.departures++;
+    if (this.random.next() < 0.5) {
+      leaver.act((member, at) => member.leave(() => {}, at));
+      return;
+    }
+    const other = this.pick((each) => each.member !== undefined && each !== leaver);
+    if (other !== undefined) this.cluster.ask(other, { kind: 'remove', number: leaver.number });
+  }
+
+  private pick(suits: (node: SimNode) => boolean): SimNode | undefined {
+    return shuffled(this.cluster.nodes.filter(suits), this.random)[0];
+  }
+}

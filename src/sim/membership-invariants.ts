@@ -1,0 +1,95 @@
+/** What must hold of membership: nobody belongs, or is shown to anybody, whom the log and a majority did not admit. */
+import { ByteReader, toHex } from '../bytes.ts';
+import { decode } from '../codec.ts';
+import type { Command } from '../control/command.ts';
+import { signatureBytes, verifySignature } from '../crypto.ts';
+import type { Epoch, NodeNumber } from '../identity.ts';
+import type { MemberRecord } from '../member/directory.ts';
+import type { MemberEffect } from '../member/effect.ts';
+import { admission, digest, facts } from '../wire/peer-message.ts';
+import { ChangeWatch } from './change-watch.ts';
+import { violated } from './invariant-violation.ts';
+import type { SimNode } from './sim-node.ts';
+
+export class MembershipInvariants {
+  private readonly controlNodes: readonly SimNode[];
+  private readonly admitted = new Set<NodeNumber>();
+  private readonly removed = new Set<NodeNumber>();
+  private readonly certificates = new Set<string>();
+  private readonly epochs = new Map<string, Epoch>();
+  private readonly members: ChangeWatch<MemberRecord>;
+
+  constructor(controlNodes: readonly SimNode[], thorough: boolean) {
+    this.controlNodes = controlNodes;
+    this.members = new ChangeWatch(thorough, describeMembers);
+    for (const node of controlNodes) this.admitted.add(node.number);
+  }
+
+  onCommitted(command: Command): void {
+    if (command.kind === 'complete-admission') this.admitted.add(command.number);
+    if (command.kind === 'begin-removal') this.removed.add(command.number);
+  }
+
+  check(node: SimNode): void {
+    const { member } = node;
+    if (member === undefined) return;
+    this.checkEpoch(node, member.epoch);
+    const { directory } = member;
+    const members = directory.list();
+    if (!this.members.changed(node, 'members', members)) return;
+    for (const { number, certificate } of members) {
+      this.checkAdmitted(node, number);
+      if (certificate !== undefined) this.checkCertificate(node, number, certificate);
+      if (directory.removed.has(number)) violated('the removed stay out', node, `#${number}`);
+    }
+    for (const number of directory.removed) {
+      if (!this.removed.has(number)) violated('nobody is out whom the log did not remove', node, `#${number}`);
+    }
+  }
+
+  /** What leaves this node for others or for its roles shows only what is decided (HM-8, HM-9, HM-22). */
+  checkEffect(node: SimNode, effect: MemberEffect): void {
+    if (effect.kind === 'event' && effect.event.kind === 'joined') this.checkAdmitted(node, effect.event.number);
+    if (effect.kind !== 'answer') return;
+    const shown = this.shownIn(effect.what, effect.body);
+    for (const { number } of shown) this.checkAdmitted(node, number);
+  }
+
+  private shownIn(what: string, body: Uint8Array): readonly { readonly number: NodeNumber }[] {
+    if (what === 'join') return decode(admission, body)?.digest.members ?? [];
+    if (what === 'digest') return decode(digest, body)?.members ?? [];
+    return what === 'facts' ? (decode(facts, body)?.members ?? []) : [];
+  }
+
+  private checkAdmitted(node: SimNode, number: NodeNumber): void {
+    if (!this.admitted.has(number)) violated('nobody is a member whom the log did not admit', node, `#${number}`);
+  }
+
+  /** Counted anew here, so that a wrong count in the product cannot hide itself. */
+  private checkCertificate(node: SimNode, number: NodeNumber, certificate: Uint8Array): void {
+    const text = toHex(certificate);
+    if (this.certificates.has(text)) return;
+    const input = new ByteReader(certificate);
+    const signed = input.bytes();
+    const signers = new Set<NodeNumber>();
+    for (let left = input.u8(); left > 0; left--) {
+      const [signer, signature] = [input.u32(), input.raw(signatureBytes)];
+      const key = this.controlNodes.find((each) => each.number === signer)?.signingKey.publicKey;
+      if (key !== undefined && verifySignature(key, signed, signature)) signers.add(signer);
+    }
+    if (signers.size * 2 <= this.controlNodes.length) {
+      violated('a majority signs each certificate', node, `#${number}: ${signers.size} did`);
+    }
+    this.certificates.add(text);
+  }
+
+  private checkEpoch(node: SimNode, epoch: Epoch): void {
+    const before = this.epochs.get(node.name) ?? 0;
+    if (epoch < before) violated('epochs never fall', node, `${epoch} after ${before}`);
+    this.epochs.set(node.name, epoch);
+  }
+}
+
+function describeMembers(members: readonly MemberRecord[]): string {
+  return members.map(({ number, locator, certificate }) => `${number}/${locator?.version}/${certificate?.length}`).join();
+}

@@ -1,0 +1,167 @@
+/** What must hold of the control pane: of its votes, its leaders, its disks and its one log. */
+import { equalBytes, toHex } from '../bytes.ts';
+import type { Command } from '../control/command.ts';
+import { stateHash } from '../control/control-state.ts';
+import type { LogIndex, NodeNumber, Term } from '../identity.ts';
+import type { DecisionLog } from '../member/decision-log.ts';
+import type { AppendAnswer, RaftMessage } from '../raft/message.ts';
+import type { LogEntry } from '../seam/log-store.ts';
+import { decodeCommand } from '../wire/command.ts';
+import { violated } from './invariant-violation.ts';
+import type { SimNode } from './sim-node.ts';
+import type { Suspicions } from './suspicions.ts';
+
+export class PaneInvariants {
+  private readonly controlNodes: readonly SimNode[];
+  private readonly suspicions: Suspicions;
+  private readonly onCommitted: (command: Command) => void;
+  private readonly committed = new Map<LogIndex, LogEntry>();
+  private readonly leaders = new Map<Term, NodeNumber>();
+  private readonly votes = new Map<string, NodeNumber>();
+  private readonly chains = new Map<LogIndex, string>();
+  private readonly hashes = new Map<LogIndex, string>();
+  /** By process: up to where its log was looked at, what it applied, and what it proposed. */
+  private readonly applied = new Map<string, LogIndex>();
+  private readonly proposed = new Map<string, LogIndex>();
+
+  constructor(
+    controlNodes: readonly SimNode[],
+    suspicions: Suspicions,
+    onCommitted: (command: Command) => void,
+  ) {
+    this.controlNodes = controlNodes;
+    this.suspicions = suspicions;
+    this.onCommitted = onCommitted;
+  }
+
+  /** Whether this is what stands at its index for ever. */
+  isCommitted(entry: LogEntry): boolean {
+    const known = this.committed.get(entry.index);
+    return known !== undefined && isSameEntry(known, entry);
+  }
+
+  isDecided(index: LogIndex): boolean {
+    return this.committed.has(index);
+  }
+
+  check(node: SimNode): void {
+    const log = node.member?.pane?.log;
+    if (log === undefined) return;
+    const { role, term } = log.raft;
+    if (role === 'candidate' || role === 'leader') this.countVote(node, term, node.number);
+    if (role === 'leader') this.checkLeader(node, log);
+    this.checkApplied(node, log);
+  }
+
+  // — what is said —
+
+  /** Nothing is promised that a crash could take back. */
+  checkMessage(node: SimNode, to: NodeNumber, message: RaftMessage): void {
+    if (message.kind === 'pre-vote-request' || message.kind === 'pre-vote-answer') return;
+    const { hardState } = node.disk.load();
+    if (hardState.term < message.term) violated('a term is durable before it is spoken of', node, `${message.term}`);
+    if (message.kind === 'vote-answer' && message.granted) {
+      this.countVote(node, message.term, to);
+      const isDurable = hardState.term > message.term || hardState.votedFor === to;
+      if (!isDurable) violated('a vote is durable before it is given', node, `term ${message.term}`);
+    }
+    if (message.kind === 'append-answer' && message.accepted) this.checkPromise(node, message);
+  }
+
+  private checkPromise(node: SimNode, { term, matchIndex }: AppendAnswer): void {
+    const { hardState, entries } = node.disk.load();
+    if (hardState.term === term && entries.length < matchIndex) {
+      violated('entries are durable before they are answered', node, `${matchIndex} of ${entries.length}`);
+    }
+  }
+
+  private countVote(node: SimNode, term: Term, candidate: NodeNumber): void {
+    const vote = `${node.name}@${term}`;
+    const before = this.votes.get(vote) ?? candidate;
+    if (before !== candidate) violated('a voter votes once in a term', node, `term ${term}: ${before}, ${candidate}`);
+    this.votes.set(vote, candidate);
+  }
+
+  // — leaders —
+
+  private checkLeader(node: SimNode, log: DecisionLog): void {
+    const { raft } = log;
+    const leader = this.leaders.get(raft.term);
+    if (leader === undefined) this.checkComplete(node, log);
+    else if (leader !== node.number) violated('at most one leader in a term', node, `term ${raft.term}: ${leader} too`);
+    this.leaders.set(raft.term, node.number);
+    this.checkProposals(node, log);
+  }
+
+  private checkComplete(node: SimNode, { raft }: DecisionLog): void {
+    for (const { index, term } of this.committed.values()) {
+      if (raft.termAt(index) !== term) violated('a leader has all that is committed', node, `index ${index}`);
+    }
+  }
+
+  /** A conviction is judged when it is proposed: later its reasons may be gone. */
+  private checkProposals(node: SimNode, { raft, state }: DecisionLog): void {
+    const process = `${node.name}#${node.generation}@${raft.term}`;
+    const seen = this.proposed.get(process) ?? raft.lastIndex;
+    this.proposed.set(process, raft.lastIndex);
+    for (const entry of raft.entriesFrom(seen + 1, raft.lastIndex - seen)) {
+      const command = commandOf(entry);
+      if (command?.kind !== 'convict') continue;
+      const live = [...state.members.values()].filter(({ status }) => status === 'alive').map(({ number }) => number);
+      this.suspicions.checkConviction(node, new Set(live), command.subjects);
+    }
+  }
+
+  // — the log —
+
+  private checkApplied(node: SimNode, log: DecisionLog): void {
+    const process = `${node.name}#${node.generation}`;
+    const from = (this.applied.get(process) ?? 0) + 1;
+    const index = log.state.appliedIndex;
+    if (index < from) return;
+    this.applied.set(process, index);
+    for (const entry of log.committed(from, index - from + 1)) this.checkCommitted(node, log, entry);
+    this.agree(this.chains, 'equal chains at equal indexes', node, index, toHex(log.chain));
+    this.agree(this.hashes, 'equal states at equal indexes', node, index, toHex(stateHash(log.state)));
+  }
+
+  private checkCommitted(node: SimNode, log: DecisionLog, entry: LogEntry): void {
+    const known = this.committed.get(entry.index);
+    if (known !== undefined) {
+      if (!isSameEntry(known, entry)) violated('the committed prefix never changes', node, `index ${entry.index}`);
+      return;
+    }
+    this.checkDurable(node, entry);
+    this.checkCounted(node, log);
+    this.committed.set(entry.index, entry);
+    const command = commandOf(entry);
+    if (command !== undefined) this.onCommitted(command);
+  }
+
+  /** Committed means on the disks of a majority, not in its memories; so a minority commits nothing. */
+  private checkDurable(node: SimNode, { index, term }: LogEntry): void {
+    const holders = this.controlNodes.filter(({ disk }) => disk.load().entries[index - 1]?.term === term).length;
+    if (holders * 2 <= this.controlNodes.length) {
+      violated('committed entries are on a majority of disks', node, `index ${index} on ${holders}`);
+    }
+  }
+
+  /** An older entry on a majority may yet be replaced; one of the leader's own term takes it along (Raft §3.6.2). */
+  private checkCounted(node: SimNode, { raft }: DecisionLog): void {
+    if (raft.role !== 'leader' || raft.termAt(raft.commitIndex) === raft.term) return;
+    violated('a leader commits by its own term', node, `index ${raft.commitIndex} in term ${raft.term}`);
+  }
+
+  private agree(known: Map<LogIndex, string>, invariant: string, node: SimNode, index: LogIndex, value: string): void {
+    if ((known.get(index) ?? value) !== value) violated(invariant, node, `index ${index}`);
+    known.set(index, value);
+  }
+}
+
+function commandOf({ payload }: LogEntry): Command | undefined {
+  return payload.length === 0 ? undefined : decodeCommand(payload);
+}
+
+function isSameEntry(a: LogEntry, b: LogEntry): boolean {
+  return a.term === b.term && equalBytes(a.payload, b.payload);
+}
