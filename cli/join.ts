@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { join as joinPath } from 'node:path';
 import type { Command } from 'commander';
 import { HivemindError } from '../src/error.ts';
-import { type Address, type Endpoint, isLabel, parseAddress, portDefault } from '../src/identity.ts';
+import { type Address, isLabel, parseAddress, portDefault } from '../src/identity.ts';
 import type { NodeSettings } from '../src/settings/settings.ts';
 import { readSettings, runAgent } from './agent/command.ts';
 
@@ -86,7 +86,7 @@ async function settleSettings(flags: JoinFlags): Promise<string> {
   const text = writeSettings({
     name,
     data: './data',
-    bind: await bindEndpoint(flags.bind ?? '0.0.0.0'),
+    bind: parseAddress(flags.bind ?? '0.0.0.0'),
     advertise: namesOf(flags.advertise).map((address) => parseAddress(address)),
     roles: Object.fromEntries(roles.map((role) => [role, null])),
   });
@@ -94,16 +94,9 @@ async function settleSettings(flags: JoinFlags): Promise<string> {
   return path;
 }
 
-async function bindEndpoint(text: string): Promise<Endpoint> {
-  const { resolveAddress } = await import('../src/net/resolve.ts');
-  const [endpoint] = await resolveAddress(parseAddress(text));
-  if (endpoint !== undefined) return endpoint;
-  throw new HivemindError('address-invalid', `${text} is no address of this machine; choose another with --bind.`);
-}
-
 function unknownRole(name: string, known: readonly string[]): HivemindError {
-  const sentence = `There is no role ${name}; choose ${known.join(', ')}, or name your own role's file in a settings file and join with --config.`;
-  return new HivemindError('role-unknown', sentence);
+  const sentence = `There is no role ${name}; choose ${known.join(', ')}, or name your own role's file in settings `;
+  return new HivemindError('role-unknown', `${sentence}and join with --config.`);
 }
 
 /** Flags beside settings that are there already must not silently lose. */
@@ -111,8 +104,8 @@ function checkSameRoles(settings: NodeSettings, flags: JoinFlags): void {
   const asked = namesOf(flags.role);
   const has = [...settings.roles.keys()];
   if (asked.length === 0 || [...asked].sort().join() === [...has].sort().join()) return;
-  const sentence = `The settings there name the roles ${has.join(', ')}, not ${asked.join(', ')}; change the file or leave out --role.`;
-  throw new HivemindError('usage', sentence);
+  const sentence = `The settings there name the roles ${has.join(', ')}, not ${asked.join(', ')}; `;
+  throw new HivemindError('usage', `${sentence}change the file or leave out --role.`);
 }
 
 function namesOf(text: string | undefined): readonly string[] {

@@ -7,6 +7,17 @@ import { resolveAddress } from '../../src/net/resolve.ts';
 
 const wildcards: ReadonlySet<string> = new Set(['0.0.0.0', '::']);
 
+/**
+ * Where to listen: an address stands for itself, a name for its first address.
+ *
+ * @throws HivemindError `address-unreachable` when a name does not resolve
+ */
+export async function resolveLocal(bind: Address): Promise<Endpoint> {
+  const [endpoint] = await resolveAddress(bind);
+  if (endpoint !== undefined) return endpoint;
+  throw new HivemindError('address-unreachable', `${bind.host} has no address; write one of this machine under bind:.`);
+}
+
 /** @throws HivemindError `address-unreachable` when a name does not resolve, `address-invalid` when there is none */
 export async function advertisedEndpoints(bind: Endpoint, advertise: readonly Address[]): Promise<readonly Endpoint[]> {
   const written = await Promise.all(advertise.map((address) => resolveAddress(address)));

@@ -2,16 +2,13 @@
  * The agent: composes one node from its seams. Sockets, files, clock and roles come together here and nowhere
  * else; what is decided is decided below.
  */
-import { controlSetOf, isAdmission, verifyCertificate } from '../../src/certificate/certificate.ts';
-import { decodeGenesis, type Genesis } from '../../src/certificate/genesis.ts';
-import type { AdmitStatement } from '../../src/certificate/statement.ts';
+import { controlSetOf } from '../../src/certificate/certificate.ts';
 import { parseToken } from '../../src/certificate/token.ts';
-import { controlRole } from '../../src/control/control-state.ts';
 import { exchangeKeyFrom, seedBytes } from '../../src/crypto.ts';
 import { HivemindError } from '../../src/error.ts';
 import { type Endpoint, endpointText, type NodeNumber, wallText } from '../../src/identity.ts';
 import type { Joined } from '../../src/member/joining.ts';
-import { encodeMemory, type MemberMemory } from '../../src/member/memory.ts';
+import { encodeMemory } from '../../src/member/memory.ts';
 import { type LocalListener, listenLocal } from '../../src/net/local-socket.ts';
 import { listenStreams, type TlsStreams } from '../../src/net/streams.ts';
 import { bindDatagrams, type UdpDatagrams } from '../../src/net/udp.ts';
@@ -35,7 +32,8 @@ import { machineLoad } from '../../src/system/load.ts';
 import { systemRandom } from '../../src/system/random.ts';
 import { runtimeFolder, socketPath } from '../../src/system/runtime-folder.ts';
 import { packageVersion } from '../version.ts';
-import { advertisedEndpoints } from './advertise.ts';
+import { advertisedEndpoints, resolveLocal } from './advertise.ts';
+import { checkCluster, checkRoles, type Identity, rememberedIdentity } from './identity.ts';
 import { joinCluster } from './join-cluster.ts';
 import { NodeFolder, type NodeKeys, readTokenFile } from './node-folder.ts';
 import { configureRoles } from './role-catalog.ts';
@@ -71,12 +69,6 @@ export interface Agent {
   stop(): Promise<void>;
 }
 
-interface Identity {
-  readonly genesis: Genesis;
-  readonly number: NodeNumber;
-  readonly memory: MemberMemory | undefined;
-}
-
 /** @throws HivemindError for whatever its operator can mend */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const folder = new NodeFolder(options.settings.data);
@@ -93,6 +85,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 /** What has to be closed again, the last opened first. */
 class OpenedThings {
   private readonly closers: (() => Promise<void>)[] = [];
+  isClosed = false;
 
   add<T>(close: (thing: T) => Promise<void>, thing: T): T {
     this.closers.unshift(() => close(thing));
@@ -100,6 +93,7 @@ class OpenedThings {
   }
 
   async close(): Promise<void> {
+    this.isClosed = true;
     for (const close of this.closers.splice(0)) await close();
   }
 }
@@ -121,11 +115,12 @@ class AgentStart {
     const { settings, settingsPath, log } = this.options;
     const roles = await configureRoles(settings.roles.values(), settingsPath);
     const keys = await this.folder.keys();
-    const remembered = await this.rememberedIdentity();
-    if (remembered !== undefined) checkRoles(remembered, settings, roles);
-    const endpoints = await advertisedEndpoints(settings.bind, settings.advertise);
+    const remembered = await rememberedIdentity(this.folder, log);
+    if (remembered !== undefined) await this.checkRemembered(remembered, roles);
+    const bind = await resolveLocal(settings.bind);
+    const endpoints = await advertisedEndpoints(bind, settings.advertise);
     const cluster = remembered?.genesis.cluster ?? parseToken(await this.token()).cluster;
-    const { datagrams, streams } = await this.listen(keys, cluster);
+    const { datagrams, streams } = await this.listen(bind, keys, cluster);
     const identity = remembered ?? (await this.join(keys, roles, endpoints, streams));
     const { logStore, storedLog } = await this.openLog(identity);
     const events = new EventRing();
@@ -134,7 +129,8 @@ class AgentStart {
     this.node = node;
     node.onEvent((event) => events.add(describeEvent(node.member, event, node.time)));
     node.onEvent((event) => {
-      if (event.kind === 'left') streams.disconnect(event.number);
+      // Not at once: the answer to its leave is still on its way to it.
+      if (event.kind === 'left') systemClock.after(farewellMs, () => streams.disconnect(event.number));
       if (event.kind === 'removed-me') end.resolve('this node does not belong to the cluster any more');
     });
     this.opened.add(async (running: Node) => running.stop(), node);
@@ -149,38 +145,25 @@ class AgentStart {
 
   // — who this node is —
 
-  private async rememberedIdentity(): Promise<Identity | undefined> {
-    const { memory, repair } = await this.folder.memory();
-    if (repair !== undefined) this.options.log.warn('memory repaired', { repair });
-    const founding = await this.folder.founding();
-    if (founding !== undefined) return { ...founding, memory };
-    if (memory === undefined) return undefined;
-    const genesis = decodeGenesis(memory.digest.genesis);
-    const number = genesis === undefined ? undefined : certifiedAs(genesis, memory)?.number;
-    if (genesis === undefined || number === undefined) {
-      const sentence = `${this.folder.path} does not say who this node is; empty it and join again with a token.`;
-      throw new HivemindError('data-corrupt', sentence);
-    }
-    await this.checkCluster(genesis);
-    return { genesis, number, memory };
-  }
-
-  /** A token of another cluster beside the data of this one is a mistake worth stopping for. */
-  private async checkCluster(genesis: Genesis): Promise<void> {
-    const { join } = this.options.settings;
-    if (join?.token === undefined && join?.tokenFile === undefined) return;
-    const token = parseToken(await this.token());
-    if (Buffer.compare(token.cluster, genesis.cluster) === 0) return;
-    const sentence = `${this.folder.path} holds the data of another cluster than the token's; choose another folder with --data, or empty it.`;
-    throw new HivemindError('cluster-mismatch', sentence);
+  private async checkRemembered(identity: Identity, roles: readonly ConfiguredRole[]): Promise<void> {
+    const { settings } = this.options;
+    checkRoles(
+      identity,
+      settings.name,
+      roles.map(({ definition }) => definition.name),
+    );
+    const hasToken = settings.join?.token !== undefined || settings.join?.tokenFile !== undefined;
+    if (hasToken) checkCluster(identity, this.folder, parseToken(await this.token()));
   }
 
   private async token(): Promise<string> {
     const { join } = this.options.settings;
     const text = join?.token ?? (join?.tokenFile === undefined ? undefined : await readTokenFile(join.tokenFile));
     if (text !== undefined) return text;
-    const sentence = `${this.folder.path} belongs to no cluster yet; join one with \`hivemind join ADDRESS --token TOKEN\`.`;
-    throw new HivemindError('token-invalid', sentence);
+    throw new HivemindError(
+      'token-invalid',
+      `${this.folder.path} belongs to no cluster yet; join one with \`hivemind join ADDRESS --token TOKEN\`.`,
+    );
   }
 
   private async join(
@@ -217,11 +200,12 @@ class AgentStart {
   // — seams —
 
   private async listen(
+    bind: Endpoint,
     keys: NodeKeys,
     cluster: Uint8Array,
   ): Promise<{ readonly datagrams: UdpDatagrams; readonly streams: TlsStreams }> {
-    const { settings, log, onStage } = this.options;
-    const { host, port } = settings.bind;
+    const { log, onStage } = this.options;
+    const { host, port } = bind;
     const datagrams = this.opened.add((udp) => udp.close(), await bindDatagrams({ host, port, log }));
     const joining = {
       number: 0,
@@ -246,7 +230,7 @@ class AgentStart {
       log,
     });
     this.opened.add((open: TlsStreams) => open.close(), streams);
-    onStage({ stage: 'listening', address: endpointText(settings.bind) });
+    onStage({ stage: 'listening', address: endpointText(bind) });
     return { datagrams, streams };
   }
 
@@ -358,7 +342,7 @@ class AgentStart {
   private async watchGossip(node: Node): Promise<void> {
     const { member } = node;
     const { sessions } = member.line;
-    for (let waitedMs = 0; waitedMs < gossipPatienceMs; waitedMs += gossipLookMs) {
+    for (let waitedMs = 0; waitedMs < gossipPatienceMs && !this.opened.isClosed; waitedMs += gossipLookMs) {
       const others = member.membership.swim.members().filter((each) => each.number !== member.number);
       const inTouch = others.filter((each) => sessions.established(each.number)).length;
       if (inTouch * 2 > others.length) {
@@ -374,6 +358,8 @@ function detection({ detection: { profile, stallToleranceMs } }: NodeSettings): 
   return { ...swimProfiles[profile], ...(stallToleranceMs === undefined ? {} : { stallToleranceMs }) };
 }
 
+/** Connections with a member that was removed are closed after this; its requests are refused from the first moment. */
+const farewellMs = 1_000;
 const gossipLookMs = 100;
 const gossipPatienceMs = 60_000;
 
@@ -396,30 +382,4 @@ function readRequest(body: Uint8Array): LocalRequest {
   const request = unpack(body);
   if (typeof request === 'object' && request !== null && 'kind' in request) return request as LocalRequest;
   throw new HivemindError('frame-invalid', 'The request is not one that this agent knows; use its own release.');
-}
-
-/** What the remembered certificate says of this node; nothing when its cluster's control nodes did not sign it. */
-function certifiedAs(genesis: Genesis, memory: MemberMemory): AdmitStatement | undefined {
-  const certificate =
-    memory.certificate === undefined ? undefined : verifyCertificate(memory.certificate, controlSetOf(genesis));
-  return isAdmission(certificate) ? certificate.statement : undefined;
-}
-
-/** A member performs what its certificate says, neither more nor less. */
-function checkRoles(identity: Identity, settings: NodeSettings, roles: readonly ConfiguredRole[]): void {
-  const certified = identity.memory === undefined ? undefined : certifiedAs(identity.genesis, identity.memory);
-  const isControl = controlSetOf(identity.genesis).signingKeys.has(identity.number);
-  const names = roles.map(({ definition }) => definition.name);
-  if (isControl && names.length > 0) {
-    const sentence = `${settings.name} is a control node (${controlRole}) and performs nothing else; remove its roles: section.`;
-    throw new HivemindError('roles-not-allowed', sentence);
-  }
-  if (isControl || certified === undefined) return;
-  if (certified.name !== settings.name) {
-    const sentence = `This node was admitted as ${certified.name}, not ${settings.name}; restore its name, or leave and join again.`;
-    throw new HivemindError('name-invalid', sentence);
-  }
-  if ([...certified.roles].sort().join() === [...names].sort().join()) return;
-  const sentence = `This node was admitted with the roles ${certified.roles.join(', ')}, not ${names.join(', ')}; restore them, or leave and join again.`;
-  throw new HivemindError('roles-not-allowed', sentence);
 }

@@ -64,8 +64,11 @@ export async function planCluster(folder: string): Promise<Planned> {
   } else {
     const movedControl = moved.filter(({ what }) => controlNames.includes(what));
     if (movedControl.length > 1) {
-      const sentence = `The ports of ${movedControl.map(({ what }) => what).join(' and ')} are taken, perhaps by another dev cluster; stop that, or begin anew with \`hivemind dev reset\`.`;
-      throw new HivemindError('port-in-use', sentence);
+      const names = movedControl.map(({ what }) => what).join(' and ');
+      throw new HivemindError(
+        'port-in-use',
+        `The ports of ${names} are taken, perhaps by another dev cluster; stop that, or reset this one.`,
+      );
     }
   }
   await writeFileAtomically(path, Buffer.from(JSON.stringify(plan, undefined, 2)));

@@ -4,10 +4,12 @@
  * It requires no host to be there. A name server that starts first, and says with authority that there is nothing
  * yet, is better than a closed port: resolvers ask again within seconds, but remember a dead server for minutes.
  */
+import { lookup } from 'node:dns/promises';
 import { z } from 'zod';
-import { endpointText, isEndpoint, type MonotonicMs, parseAddress } from '../../src/identity.ts';
+import { type Endpoint, endpointText, type MonotonicMs, parseAddress } from '../../src/identity.ts';
 import {
   defineRole,
+  HivemindError,
   type NodeNumber,
   type RoleContext,
   type RoleDefinition,
@@ -38,7 +40,7 @@ const restMsMax = 500;
 export interface DnsSettings {
   /** The cluster's own zone, then zones that serve the services' domains only. Default: `hive.internal`. */
   readonly zones: readonly string[];
-  /** IP addresses to answer on, by UDP and TCP; without a port it is 53. Default: `127.0.0.1:5300`. */
+  /** Addresses of this machine to answer on, by UDP and TCP; without a port it is 53. Default: `127.0.0.1:5300`. */
   readonly listen: readonly string[];
   /** How long an answer may be cached, 0 … 86,400 s. Default: 5. */
   readonly ttlSeconds: number;
@@ -52,7 +54,7 @@ const zone = z
   .refine(isDomain, 'A zone is a domain name in lower case without the final dot, like hive.internal.')
   .refine((text) => !/(^|\.)local$/.test(text), 'Names in .local belong to multicast DNS; take .internal instead.');
 
-const listenAddress = z.string().refine(isListenAddress, 'Write an IP address with its port, like 127.0.0.1:5300.');
+const listenAddress = z.string().refine(isAddress, 'Write an address with its port, like 127.0.0.1:5300.');
 
 const ttl = z.int().min(0).max(ttlSecondsMax);
 
@@ -76,7 +78,7 @@ const dns: RoleDefinition<DnsSettings> = defineRole({
   settings: dnsSettings,
   async start(context: RoleContext<DnsSettings>): Promise<RunningRole> {
     const service = new DnsService(context);
-    const listen = context.settings.listen.map((text) => parseAddress(text, portDefault));
+    const listen = await Promise.all(context.settings.listen.map(endpointOf));
     const server = await startServer({
       listen,
       clock: context.clock,
@@ -186,11 +188,23 @@ function knownMembers(context: RoleContext<DnsSettings>): ReadonlyMap<NodeNumber
   return new Map([...owners, context.self, ...context.members()].map((member) => [member.number, member]));
 }
 
-function isListenAddress(text: string): boolean {
+function isAddress(text: string): boolean {
   try {
-    return isEndpoint(parseAddress(text, portDefault));
+    parseAddress(text);
+    return true;
   } catch {
     return false;
+  }
+}
+
+/** A name stands for its first address: UDP and TCP have to listen on the same one. */
+async function endpointOf(text: string): Promise<Endpoint> {
+  const { host, port } = parseAddress(text, portDefault);
+  try {
+    return { host: (await lookup(host)).address, port };
+  } catch (cause) {
+    const sentence = `${host} has no address; write an IP address of this machine under "listen" of the dns role.`;
+    throw new HivemindError('address-unreachable', sentence, cause);
   }
 }
 

@@ -34,6 +34,8 @@ const pagesMax = 64;
 const orphansMax = 256;
 /** Bootstrap gives up on peers that do not answer and says how many configs it has. */
 export const bootstrapPatienceMs = 4_000;
+/** A consumer that becomes known this soon after a publication may have asked before it: it is sent the config. */
+export const freshMs = 5_000;
 
 export class ConfigExchange {
   readonly configs: Configs;
@@ -49,6 +51,8 @@ export class ConfigExchange {
   private readonly orphans = new Map<string, Config>();
   /** Own configs on their way to the disk, the newest of each role: shown to nobody before they are there. */
   private readonly unsaved = new Map<string, Config>();
+  /** When an own config was released last, by role. */
+  private readonly releasedAt = new Map<string, MonotonicMs>();
   private nextSyncAt: MonotonicMs;
 
   constructor(parts: {
@@ -126,15 +130,20 @@ export class ConfigExchange {
   }
 
   /** The prepared config, or one with a higher seq, is durable: from here on it may be seen. */
-  release(config: Config): void {
+  release(config: Config, at: Instant): void {
     if (this.unsaved.get(config.role) === config) this.unsaved.delete(config.role);
-    if (this.configs.put(config, this.key.publicKey) === 'newer') this.push(config);
+    if (this.configs.put(config, this.key.publicKey) !== 'newer') return;
+    this.releasedAt.set(config.role, at.now);
+    this.push(config);
   }
 
   /** All that a restart must find: what is held, and own ones that are not released yet. */
   toRemember(): readonly Config[] {
     const held = this.configs.roles().flatMap((role) => this.configs.list(role));
-    return [...held.filter(({ owner, role }) => owner !== this.self || !this.unsaved.has(role)), ...this.unsaved.values()];
+    return [
+      ...held.filter(({ owner, role }) => owner !== this.self || !this.unsaved.has(role)),
+      ...this.unsaved.values(),
+    ];
   }
 
   private newestOwn(role: string): Config | undefined {
@@ -186,8 +195,13 @@ export class ConfigExchange {
     this.onUnknownOwner(config.owner, from, at);
   }
 
-  /** A member became known: what came before its certificate counts now. */
+  /** A member became known: what came before its certificate counts now, and what it could not be sent is. */
   onMember(number: NodeNumber, at: Instant): void {
+    for (const [role, releasedAt] of this.releasedAt) {
+      const own = this.configs.get(role, this.self);
+      const isFresh = at.now < releasedAt + freshMs;
+      if (own !== undefined && isFresh && this.consumers(role).includes(number)) this.postTo(number, [own]);
+    }
     for (const [key, config] of this.orphans) {
       if (config.owner !== number) continue;
       this.orphans.delete(key);

@@ -242,7 +242,7 @@ export class Member {
       return;
     }
     this.recollection.afterwards((later) => {
-      this.exchange.release(config);
+      this.exchange.release(config, later);
       then({ ok: true, value: config.seq, from }, later);
     }, at);
   }

@@ -160,6 +160,9 @@ export class PaneClient {
       this.become('no-quorum', this.degradedBy.since, at);
     } else if (this.unansweredSince !== undefined && at.now - this.unansweredSince >= paneSilenceMs) {
       this.become('no-pane', at.wall - (at.now - this.unansweredSince), at);
+      // Packets of a node that was removed are dropped without a word; a stream is refused with the reason.
+      const [anyone] = shuffled(this.rendezvous(), this.random);
+      if (anyone !== undefined) this.pullDigest(anyone, at);
     }
   }
 
@@ -207,6 +210,7 @@ export class PaneClient {
       this.pulling = false;
       this.mismatches = 0;
       if (outcome.ok) this.membership.mergeDigest(outcome.value, later);
+      else if (outcome.error.code === 'not-admitted') this.outbox.event({ kind: 'removed-me' });
     };
     this.outbox.ask(target, { kind: 'digest' }, digest, askAttemptMs, then, at);
   }

@@ -64,6 +64,7 @@ export class RequestDesk {
     const refused = refuseRequest(request.kind, from, (number) => this.member.directory.isControl(number));
     if (refused !== undefined) this.outbox.refuse(id, refused);
     else if (from.kind === 'stranger') this.onStranger(id, request, at);
+    else if (this.member.directory.get(from.number) === undefined) this.outbox.refuse(id, removed());
     else this.onMember(id, from.number, request, at);
   }
 
@@ -197,4 +198,9 @@ export class RequestDesk {
 
 function noLeader(): HivemindError {
   return new HivemindError('no-leader', 'The control pane has no leader at the moment; try again.');
+}
+
+/** Its connection is older than its removal. */
+function removed(): HivemindError {
+  return new HivemindError('not-admitted', 'This node was removed from the cluster; join again with a token.');
 }

@@ -121,7 +121,7 @@ export interface LocalLog {
 
 export interface LocalEvent {
   readonly at: string;
-  /** joined, left, probe-missed, suspected, refuted, down, back, moved, restarted, pane, leader, decided, config, … */
+  /** Those of `MemberEvent` (joined, left, suspected, refuted, down, back …); a role's own begin with `role-`. */
   readonly kind: string;
   /** The member it is about, by name, when there is one. */
   readonly node?: string;

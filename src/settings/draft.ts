@@ -1,12 +1,12 @@
 /** Writes a settings file for a new node: what `hivemind join` leaves behind for the next start. */
 import { stringify } from 'yaml';
-import { type Address, type Endpoint, endpointText } from '../identity.ts';
+import { type Address, endpointText } from '../identity.ts';
 import { type JoinSettings, settingsVersion } from './settings.ts';
 
 export interface SettingsDraft {
   readonly name: string;
   readonly data: string;
-  readonly bind: Endpoint;
+  readonly bind: Address;
   /** Left out of the file when empty. */
   readonly advertise: readonly Address[];
   readonly join?: JoinSettings;

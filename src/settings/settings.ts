@@ -1,8 +1,3 @@
-/**
- * What one node is told by its hivemind.yaml: text in, settings or one sentence out. The section of each role
- * stays raw until that role's own schema is at hand.
- */
-import { isIP } from 'node:net';
 import { dirname, isAbsolute, join } from 'node:path';
 import { type ZodType, z } from 'zod';
 import { toHivemindError } from '../error.ts';
@@ -41,8 +36,8 @@ export interface NodeSettings {
   readonly name: string;
   /** The folder for keys, log and state; a relative one is relative to the file's. Default `./data`. */
   readonly data: string;
-  /** The local address for UDP and TCP. Default `0.0.0.0:7100`. */
-  readonly bind: Endpoint;
+  /** The local address for UDP and TCP: an IP address of this machine, or a name of it. Default `0.0.0.0:7100`. */
+  readonly bind: Address;
   /**
    * Where others reach this node, best first, at most `endpointsPerNodeMax`. Default: `bind`; empty when that is a
    * wildcard, and then whoever starts the node chooses from the machine's interfaces.
@@ -141,8 +136,6 @@ const address = z.string().transform((text, context): Address => {
   }
 });
 
-const endpoint = address.refine(({ host }) => isIP(host) !== 0, 'must be an IP address of this machine, not a name');
-
 const joinSchema = z
   .object({
     addresses: z.array(address).min(1).max(joinAddressesMax),
@@ -164,7 +157,7 @@ const fileSchema = z.object({
   version: z.literal(settingsVersion),
   name: label,
   data: path.default(dataFolderDefault),
-  bind: endpoint.prefault(bindDefault),
+  bind: address.prefault(bindDefault),
   advertise: z.array(address).min(1).max(endpointsPerNodeMax).optional(),
   join: joinSchema.optional(),
   detection: detectionSchema.prefault({}),

@@ -21,7 +21,8 @@ export class ChangeWatch<T> {
     const isSame = seen?.items === items;
     if (isSame && !this.thorough) return false;
     const content = this.thorough ? this.describe(items) : '';
-    if (isSame && seen.content !== content) throw new Error(`${key} changed unseen, from ${seen.content} to ${content}`);
+    if (isSame && seen.content !== content)
+      throw new Error(`${key} changed unseen, from ${seen.content} to ${content}`);
     this.seen.set(key, { items, content });
     return true;
   }

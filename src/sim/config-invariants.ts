@@ -24,6 +24,10 @@ export class ConfigInvariants {
     this.acknowledged.set(node.name, own);
   }
 
+  onMemoryLost(node: SimNode): void {
+    this.acknowledged.delete(node.name);
+  }
+
   check(node: SimNode): void {
     const configs = node.member?.exchange.configs;
     if (configs === undefined) return;

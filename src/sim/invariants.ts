@@ -48,6 +48,11 @@ export class Invariants {
     this.configs.onAcknowledged(node, role, seq);
   }
 
+  /** The node's disk went back to an earlier time, which breaks what it promised itself. */
+  onMemoryLost(node: SimNode): void {
+    this.configs.onMemoryLost(node);
+  }
+
   /** What the pane told somebody is decided stays decided. */
   onDecided(index: LogIndex): void {
     if (index > 0) this.decided.push(index);

@@ -91,5 +91,7 @@ export class MembershipInvariants {
 }
 
 function describeMembers(members: readonly MemberRecord[]): string {
-  return members.map(({ number, locator, certificate }) => `${number}/${locator?.version}/${certificate?.length}`).join();
+  return members
+    .map(({ number, locator, certificate }) => `${number}/${locator?.version}/${certificate?.length}`)
+    .join();
 }

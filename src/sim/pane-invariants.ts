@@ -24,11 +24,7 @@ export class PaneInvariants {
   private readonly applied = new Map<string, LogIndex>();
   private readonly proposed = new Map<string, LogIndex>();
 
-  constructor(
-    controlNodes: readonly SimNode[],
-    suspicions: Suspicions,
-    onCommitted: (command: Command) => void,
-  ) {
+  constructor(controlNodes: readonly SimNode[], suspicions: Suspicions, onCommitted: (command: Command) => void) {
     this.controlNodes = controlNodes;
     this.suspicions = suspicions;
     this.onCommitted = onCommitted;

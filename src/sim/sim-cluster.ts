@@ -6,6 +6,7 @@ import type { RoleDeclaration } from '../certificate/join-request.ts';
 import { type JoinToken, parseToken, tokenText } from '../certificate/token.ts';
 import { seedBytes, signingKeyFrom } from '../crypto.ts';
 import { type Endpoint, endpointText, type LogIndex, type MonotonicMs } from '../identity.ts';
+import type { MemberEffect } from '../member/effect.ts';
 import type { Member } from '../member/member.ts';
 import type { Outcome } from '../member/outbox.ts';
 import { pack } from '../packed.ts';
@@ -23,6 +24,18 @@ export interface SimClusterOptions {
   readonly members: number;
   /** See `InvariantsOptions`. */
   readonly thorough?: boolean;
+  /** Sees what each step of each node did, after the invariants. */
+  readonly onStep?: (node: SimNode, effects: readonly MemberEffect[]) => void;
+}
+
+/** A node that is added to a cluster. */
+export interface NewNode {
+  readonly name: string;
+  readonly roles: readonly RoleDeclaration[];
+  /** The genesis's by default. */
+  readonly token?: JoinToken;
+  /** An own one by default; the address of another node goes over to this one, as when a port is used again. */
+  readonly endpoint?: Endpoint;
 }
 
 const tokenLifeMs = 86_400_000;
@@ -39,20 +52,27 @@ export class SimCluster {
   readonly network: SimNetwork;
   readonly control: readonly SimNode[];
   readonly invariants: Invariants;
+  readonly genesis: Genesis;
   /** The genesis's token, which admits anybody. */
   readonly token: JoinToken;
+  private readonly onStep: (node: SimNode, effects: readonly MemberEffect[]) => void;
   private readonly everyNode: SimNode[] = [];
   private readonly byEndpoint = new Map<string, SimNode>();
 
   constructor(options: SimClusterOptions) {
     this.random = seededRandom(options.seed);
     this.network = new SimNetwork(this.timeline, this.random);
-    this.control = Array.from({ length: options.controlNodes }, (_, position) => this.create(`c${position + 1}`, []));
-    this.token = this.found();
+    this.control = Array.from({ length: options.controlNodes }, (_, position) =>
+      this.create({ name: `c${position + 1}`, roles: [] }),
+    );
+    const seed = this.random.bytes(seedBytes);
+    this.genesis = this.found(seed);
+    this.token = this.tokenFrom(seed);
     for (let position = 0; position < options.members; position++) {
-      this.add(`m${position + 1}`, [simRoles[position % simRoles.length] as RoleDeclaration]);
+      this.add({ name: `m${position + 1}`, roles: [simRoles[position % simRoles.length] as RoleDeclaration] });
     }
-    const { thorough = false } = options;
+    const { thorough = false, onStep = () => {} } = options;
+    this.onStep = onStep;
     this.invariants = new Invariants({ controlNodes: this.control, thorough });
   }
 
@@ -151,23 +171,29 @@ export class SimCluster {
     });
   }
 
+  /** The token with the key of this seed; the pane admits it only once it was told of its public half. */
+  tokenFrom(seed: Uint8Array): JoinToken {
+    return parseToken(tokenText(seed, this.genesis.cluster, genesisHash(this.genesis)));
+  }
+
   /** One more node that is to join; it does so when it is started. */
-  add(name: string, roles: readonly RoleDeclaration[], token: JoinToken = this.token): SimNode {
-    const node = this.create(name, roles);
-    node.belong({ token });
+  add(added: NewNode): SimNode {
+    const node = this.create(added);
+    node.belong({ token: added.token ?? this.token });
     return node;
   }
 
-  private create(name: string, roles: readonly RoleDeclaration[]): SimNode {
-    const position = this.everyNode.length;
-    const endpoint = { host: `10.0.${Math.floor(position / 250)}.${(position % 250) + 1}`, port: 7100 };
+  private create({ name, roles, endpoint = this.nextEndpoint() }: NewNode): SimNode {
     const node = new SimNode(
       {
         timeline: this.timeline,
         network: this.network,
         random: this.random,
         at: (wanted) => this.byEndpoint.get(endpointText(wanted)),
-        observe: (observed, effects) => this.invariants.check(observed, effects),
+        observe: (observed, effects) => {
+          this.invariants.check(observed, effects);
+          this.onStep(observed, effects);
+        },
       },
       { name, endpoint, roles },
     );
@@ -176,8 +202,12 @@ export class SimCluster {
     return node;
   }
 
-  private found(): JoinToken {
-    const seed = this.random.bytes(seedBytes);
+  private nextEndpoint(): Endpoint {
+    const position = this.everyNode.length;
+    return { host: `10.0.${Math.floor(position / 250)}.${(position % 250) + 1}`, port: 7100 };
+  }
+
+  private found(tokenSeed: Uint8Array): Genesis {
     const genesis: Genesis = {
       cluster: this.random.bytes(16),
       createdAt: simulationBeganAt,
@@ -188,11 +218,11 @@ export class SimCluster {
         exchangeKey: node.exchangeKey.publicKey,
         endpoints: [node.endpoint],
       })),
-      firstToken: { publicKey: signingKeyFrom(seed).publicKey, notAfter: simulationBeganAt + tokenLifeMs },
+      firstToken: { publicKey: signingKeyFrom(tokenSeed).publicKey, notAfter: simulationBeganAt + tokenLifeMs },
     };
     this.control.forEach((node, position) => {
       node.belong({ genesis, number: position + 1 });
     });
-    return parseToken(tokenText(seed, genesis.cluster, genesisHash(genesis)));
+    return genesis;
   }
 }

@@ -19,7 +19,7 @@ import type { StreamPeer, StreamTarget } from '../seam/streams.ts';
 import { swimDefaults } from '../swim/settings.ts';
 import { SimDisk } from './sim-disk.ts';
 import type { SimNetwork } from './sim-network.ts';
-import { SimStreams } from './sim-streams.ts';
+import { SimStreams, type StreamEnd } from './sim-streams.ts';
 import type { Timeline } from './timeline.ts';
 
 /** The time of day at which every simulation begins: 2026-01-01. */
@@ -50,7 +50,7 @@ interface Identity {
   readonly number: NodeNumber;
 }
 
-export class SimNode {
+export class SimNode implements StreamEnd {
   readonly name: string;
   readonly endpoint: Endpoint;
   readonly roles: readonly RoleDeclaration[];
@@ -67,6 +67,8 @@ export class SimNode {
   diedAt: MonotonicMs = 0;
   /** It learnt that it does not belong any more, and stays stopped. */
   hasLeft = false;
+  /** Why the last attempt to join failed. */
+  joinError: HivemindError | undefined;
   /** How long this disk takes at most to make something durable. */
   fsyncMsMax: number = fsyncMsUsual;
   private readonly world: SimWorld;
@@ -122,9 +124,6 @@ export class SimNode {
     this.streams.reset();
     this.disk.crash(this.world.random);
   }
-
-  /** Why the last attempt to join failed. */
-  joinError: HivemindError | undefined;
 
   /** Calls into the member and carries out what follows. */
   act(call: (member: Member, at: Instant) => void): void {
@@ -269,7 +268,6 @@ export class SimNode {
     this.later(1 + this.world.random.below(this.fsyncMsMax), then);
   }
 
-  /** Happens only while this process lives. */
   later(delayMs: number, then: () => void): void {
     const { generation } = this;
     const { timeline } = this.world;
@@ -288,12 +286,10 @@ export class SimNode {
     });
   }
 
-  /** Whether the dialled identity is this node's: TLS would prove it. */
   holds(to: StreamTarget): boolean {
     return to.publicKey === undefined || Buffer.compare(to.publicKey, this.signingKey.publicKey) === 0;
   }
 
-  /** This node as whoever dialled it sees it. */
   asPeer(): StreamPeer {
     const { number, endpoint } = this;
     return { kind: 'member', number, publicKey: this.signingKey.publicKey, remote: endpoint };

@@ -2,23 +2,50 @@
  * The streams of one simulated node. As in production the answerer identifies a dialler once for each connection,
  * which lives until one of the two processes dies or the member is forgotten; TLS is taken for granted.
  */
+import type { SigningKey } from '../crypto.ts';
 import { HivemindError } from '../error.ts';
-import type { NodeNumber } from '../identity.ts';
-import type { RawOutcome } from '../member/effect.ts';
+import type { Endpoint, MonotonicMs, NodeNumber } from '../identity.ts';
+import type { MemberInput, RawOutcome } from '../member/effect.ts';
+import type { Instant } from '../member/instant.ts';
+import type { Member } from '../member/member.ts';
 import type { StreamPeer, StreamTarget } from '../seam/streams.ts';
-import type { SimNode, SimWorld } from './sim-node.ts';
+import type { SimNetwork } from './sim-network.ts';
 
 type Then = (outcome: RawOutcome) => void;
 
+/** A node, as far as its streams need it. */
+export interface StreamEnd {
+  readonly name: string;
+  readonly generation: number;
+  readonly number: NodeNumber;
+  readonly endpoint: Endpoint;
+  readonly signingKey: SigningKey;
+  readonly member: Member | undefined;
+  readonly time: Instant;
+  readonly streams: SimStreams;
+  /** Whether the dialled identity is this node's: TLS would prove it. */
+  holds(to: StreamTarget): boolean;
+  step(input: MemberInput): void;
+  /** Happens only while this process lives. */
+  later(delayMs: MonotonicMs, then: () => void): void;
+  /** This node as whoever dialled it sees it. */
+  asPeer(): StreamPeer;
+}
+
+export interface StreamWorld {
+  readonly network: SimNetwork;
+  at(endpoint: Endpoint): StreamEnd | undefined;
+}
+
 export class SimStreams {
-  private readonly node: SimNode;
-  private readonly world: SimWorld;
+  private readonly node: StreamEnd;
+  private readonly world: StreamWorld;
   private nextRequestId = 1;
   private readonly answers = new Map<number, Then>();
   /** Members that have a connection to this process, by their process. */
   private readonly connected = new Map<string, StreamPeer & { readonly kind: 'member' }>();
 
-  constructor(node: SimNode, world: SimWorld) {
+  constructor(node: StreamEnd, world: StreamWorld) {
     this.node = node;
     this.world = world;
   }
@@ -73,7 +100,7 @@ export class SimStreams {
     else back?.({ ok: true, from: this.node.asPeer(), body: answer });
   }
 
-  private onRequest(asker: SimNode, body: Uint8Array, back: Then): void {
+  private onRequest(asker: StreamEnd, body: Uint8Array, back: Then): void {
     const from = this.identify(asker);
     if (from === undefined) {
       const sentence = 'This node was removed from the cluster.';
@@ -85,13 +112,13 @@ export class SimStreams {
     this.node.step({ kind: 'request', id, from, body });
   }
 
-  private reach(to: StreamTarget): SimNode | undefined {
+  private reach(to: StreamTarget): StreamEnd | undefined {
     const [endpoint] = to.endpoints;
     return endpoint === undefined ? undefined : this.world.at(endpoint);
   }
 
   /** Who dials, as the handshake tells this node; nothing when the dialler was removed. */
-  private identify(dialler: SimNode): StreamPeer | undefined {
+  private identify(dialler: StreamEnd): StreamPeer | undefined {
     const process = `${dialler.name}#${dialler.generation}`;
     const connected = this.connected.get(process);
     if (connected !== undefined) return connected;
@@ -108,7 +135,7 @@ export class SimStreams {
 }
 
 /** The same callback, dead after its first call and with the process that asked. */
-function onceIn(node: SimNode, then: Then): Then {
+function onceIn(node: StreamEnd, then: Then): Then {
   const { generation } = node;
   let open = true;
   return (outcome) => {

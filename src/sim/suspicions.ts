@@ -25,11 +25,7 @@ export class Suspicions {
   }
 
   /** `live` are all that are not convicted, and those of this verdict drop out of the jury one by one. */
-  checkConviction(
-    leader: SimNode,
-    live: Set<NodeNumber>,
-    subjects: readonly { readonly number: NodeNumber }[],
-  ): void {
+  checkConviction(leader: SimNode, live: Set<NodeNumber>, subjects: readonly { readonly number: NodeNumber }[]): void {
     for (const { number } of subjects) {
       live.delete(number);
       const suspecting = [...live].filter((other) => this.suspects(other, number, leader.time.now)).length;

@@ -176,7 +176,8 @@ class Simulation {
   private crashSomebody(): void {
     const up = this.voters.filter(({ isUp }) => isUp);
     const leader = up.find(({ raft }) => raft.role === 'leader');
-    const victim = leader !== undefined && this.random.below(2) === 0 ? leader : up[this.random.below(up.length)];
+    const anyone = up.length === 0 ? undefined : up[this.random.below(up.length)];
+    const victim = leader !== undefined && this.random.below(2) === 0 ? leader : anyone;
     if (victim !== undefined) this.crash(victim);
   }
 

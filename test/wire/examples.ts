@@ -1,0 +1,141 @@
+/** One full example of every kind of message; a kind that is forgotten does not compile. */
+import { utf8 } from '../../src/bytes.ts';
+import type { Share } from '../../src/certificate/certificate.ts';
+import type { Config } from '../../src/config/config.ts';
+import type { Command } from '../../src/control/command.ts';
+import type { PaneHealth } from '../../src/control/keep-alive.ts';
+import type { RaftMessage } from '../../src/raft/message.ts';
+import type { DatagramMessage } from '../../src/wire/datagram.ts';
+import type { Digest, MemberFacts, PaneAsk, PeerPost, PeerRequest } from '../../src/wire/peer-message.ts';
+import type { Rumour } from '../../src/wire/rumour.ts';
+import { filled, foundedAt, role } from '../certificate/cluster.ts';
+
+export type Examples<T extends { readonly kind: string }> = {
+  readonly [K in T['kind']]: Extract<T, { readonly kind: K }>;
+};
+
+const publicKey = filled(32, 7);
+const shares: readonly Share[] = [1, 0xffff_ffff].map((signer) => ({ signer, signature: filled(64, 5) }));
+const [share] = shares as [Share];
+export const health: PaneHealth = { state: 'degraded', since: foundedAt, leader: 3 };
+const at = foundedAt + 1;
+
+export const commands: Examples<Command> = {
+  'raise-feature-level': { kind: 'raise-feature-level', at, level: 2 },
+  'create-token': { kind: 'create-token', at, publicKey, roles: ['host', 'dns'], notAfter: at + 1, usesMax: 3 },
+  'revoke-token': { kind: 'revoke-token', at, publicKey },
+  'begin-admission': { kind: 'begin-admission', at, request: utf8('request') },
+  'complete-admission': { kind: 'complete-admission', at, number: 4, shares },
+  'withdraw-admission': { kind: 'withdraw-admission', at, number: 4 },
+  'begin-removal': { kind: 'begin-removal', at, number: 4, reason: 'reaped' },
+  'complete-removal': { kind: 'complete-removal', at, number: 4, shares },
+  convict: {
+    kind: 'convict',
+    at,
+    subjects: [
+      { number: 4, incarnation: 0 },
+      { number: 5, incarnation: 9 },
+    ],
+  },
+  return: { kind: 'return', at, number: 4, incarnation: 1 },
+};
+
+export const datagramMessages: Examples<DatagramMessage> = {
+  ping: { kind: 'ping', nonce: 0xffff_ffff },
+  ack: { kind: 'ack', nonce: 1, incarnation: 2 },
+  'probe-request': { kind: 'probe-request', subject: 9 },
+  accusation: { kind: 'accusation', subject: 9, incarnation: 2, unansweredMs: 1_500, nonce: 77 },
+  report: { kind: 'report', subject: 9, incarnation: 2 },
+  gossip: {
+    kind: 'gossip',
+    updates: [
+      { number: 9, incarnation: 2, status: 'down' },
+      { number: 70_000, incarnation: 0, status: 'alive' },
+    ],
+    rumours: [utf8('rumour'), new Uint8Array(0)],
+  },
+  'keep-alive': {
+    kind: 'keep-alive',
+    nonce: 3,
+    logIndex: 2 ** 40,
+    load: { cores: 16, load15: 0.25, memoryFreeBytes: 2 ** 33, memoryTotalBytes: 2 ** 34 },
+  },
+  'keep-alive-answer': {
+    kind: 'keep-alive-answer',
+    nonce: 3,
+    epoch: 2,
+    logIndex: 12,
+    health,
+    membershipHash: filled(16, 8),
+  },
+};
+
+export const rumours: Examples<Rumour> = {
+  removal: { kind: 'removal', certificate: utf8('certificate') },
+  locator: { kind: 'locator', number: 4, locator: utf8('locator') },
+  'pane-changed': { kind: 'pane-changed', by: 2, at },
+};
+
+export const asks: Examples<PaneAsk> = {
+  remove: { kind: 'remove', number: 4 },
+  return: { kind: 'return', incarnation: 3 },
+  'create-token': { kind: 'create-token', publicKey, roles: ['host'], notAfter: at, usesMax: 0 },
+  'revoke-token': { kind: 'revoke-token', publicKey },
+};
+
+export const requests: Examples<PeerRequest> = {
+  join: { kind: 'join', request: utf8('request'), hops: 2 },
+  'ask-pane': { kind: 'ask-pane', from: 4, ask: asks.remove, hops: 1 },
+  digest: { kind: 'digest' },
+  facts: { kind: 'facts', numbers: [4, 5] },
+  log: { kind: 'log', from: 7, most: 100 },
+  'pane-status': { kind: 'pane-status' },
+  'config-sync': { kind: 'config-sync', role: 'host', hash: filled(16, 3), held: [{ owner: 4, seq: 2 }] },
+  role: { kind: 'role', role: 'dns', body: utf8('body') },
+};
+
+export const raftMessages: Examples<RaftMessage> = {
+  'pre-vote-request': { kind: 'pre-vote-request', term: 3, lastIndex: 9, lastTerm: 2 },
+  'pre-vote-answer': { kind: 'pre-vote-answer', term: 3, granted: true },
+  'vote-request': { kind: 'vote-request', term: 3, lastIndex: 9, lastTerm: 2 },
+  'vote-answer': { kind: 'vote-answer', term: 3, granted: false },
+  'append-request': {
+    kind: 'append-request',
+    term: 3,
+    previousIndex: 9,
+    previousTerm: 2,
+    commitIndex: 8,
+    round: 5,
+    entries: [
+      { index: 10, term: 3, payload: new Uint8Array(0) },
+      { index: 11, term: 3, payload: utf8('entry') },
+    ],
+  },
+  'append-answer': { kind: 'append-answer', term: 3, accepted: true, matchIndex: 11, round: 5 },
+};
+
+export const config: Config = { owner: 4, role: 'host', seq: 2 ** 40, value: utf8('value'), signature: filled(64, 6) };
+
+export const posts: Examples<PeerPost> = {
+  raft: { kind: 'raft', message: raftMessages['append-request'] },
+  share: { kind: 'share', number: 4, statement: 'remove', share },
+  configs: { kind: 'configs', configs: [config] },
+  removal: { kind: 'removal', certificate: utf8('certificate') },
+};
+
+/** A control node, whom the genesis names, and a member with all its papers. */
+export const members: readonly MemberFacts[] = [
+  { number: 1, certificate: undefined, locator: undefined, status: 'alive', incarnation: 0 },
+  { number: 4, certificate: utf8('certificate'), locator: utf8('locator'), status: 'down', incarnation: 3 },
+];
+
+export const declarations = [role('dns', { requires: ['host'], bootstrapFrom: ['dns', 'host'], consumes: ['host'] })];
+
+export const digest: Digest = {
+  genesis: utf8('genesis'),
+  epoch: 3,
+  logIndex: 12,
+  members,
+  removed: [5, 6],
+  declarations,
+};
