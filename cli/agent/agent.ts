@@ -24,6 +24,7 @@ import { type ConfiguredRole, Supervisor } from '../../src/role/supervisor.ts';
 import type { LogStore, StoredLog } from '../../src/seam/log-store.ts';
 import type { Logger } from '../../src/seam/logger.ts';
 import type { NodeSettings } from '../../src/settings/settings.ts';
+import { makeFolder } from '../../src/store/folder.ts';
 import { type FolderLock, lockFolder } from '../../src/store/folder-lock.ts';
 import { openWriteAheadLog } from '../../src/store/write-ahead-log.ts';
 import { type SwimSettings, swimProfiles } from '../../src/swim/settings.ts';
@@ -324,6 +325,7 @@ class AgentStart {
       counters: () => ({ ...sockets.datagrams.counters, ...sockets.streams.counters }),
       onStop: () => end.resolve('it was asked to stop'),
     });
+    if (socketFolder !== undefined) makeFolder(socketFolder);
     const listener = await listenLocal({
       path: socketPath(socketFolder ?? runtimeFolder(), `${settings.name}.sock`),
       onRequest: async (body) => pack(await service.answer(readRequest(body))),

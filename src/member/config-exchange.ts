@@ -87,7 +87,7 @@ export class ConfigExchange {
     this.nextSyncAt = at.now + antiEntropyPeriodMs / 2 + this.random.below(antiEntropyPeriodMs);
     for (const role of this.consumed) {
       const peers = this.consumers(role);
-      const [peer] = shuffled(peers.length > 0 ? peers : this.performers(role), this.random);
+      const [peer] = shuffled(peers.length > 0 ? peers : this.owners(role), this.random);
       if (peer !== undefined) this.sync(role, peer, at);
     }
     for (const { name: role } of this.performed) {
@@ -265,7 +265,7 @@ export class ConfigExchange {
   /** What there is of a role's configs: held here when they are consumed here, else asked for and not kept. */
   find(role: string, then: (configs: readonly Config[], at: Instant) => void, at: Instant): void {
     const consumers = this.consumers(role);
-    const owners = this.performers(role).filter((number) => number !== this.self);
+    const owners = this.owners(role);
     const asked = this.consumed.includes(role) ? [] : consumers.length > 0 ? consumers.slice(0, 1) : owners;
     const found = new Configs(this.membership.directory.cluster);
     for (const config of this.configs.list(role)) found.put(config, this.keyOf(config.owner));
@@ -317,12 +317,12 @@ export class ConfigExchange {
   /** Warm: two of the peers that have it all. Cold: every owner. */
   private sourcesFor(role: string, consumed: string): readonly NodeNumber[] {
     for (const source of this.declared(role)?.bootstrapFrom ?? []) {
-      const numbers = this.performers(source).filter((number) => number !== this.self);
+      const numbers = this.owners(source);
       if (numbers.length === 0) continue;
       const holdsAll = this.declared(source)?.consumes.includes(consumed) === true;
       return holdsAll ? shuffled(numbers, this.random).slice(0, pushFanout) : numbers;
     }
-    return this.performers(consumed).filter((number) => number !== this.self);
+    return this.owners(consumed);
   }
 
   // — who is who —
@@ -341,6 +341,11 @@ export class ConfigExchange {
       .list()
       .filter((record) => record.roles.includes(role) && isLive(record.number))
       .map((record) => record.number);
+  }
+
+  /** Living members other than this one that may publish for `role`. */
+  private owners(role: string): readonly NodeNumber[] {
+    return this.performers(role).filter((number) => number !== this.self);
   }
 
   /** Living members other than this one that perform some role which consumes `role`. */

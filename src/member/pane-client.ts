@@ -60,6 +60,8 @@ export class PaneClient {
   private candidates: NodeNumber[] = [];
   private awaited: { readonly nonce: number; readonly from: NodeNumber; readonly until: MonotonicMs } | undefined;
   private unansweredSince: MonotonicMs | undefined;
+  /** A whole round went by without an answer. */
+  private allSilent = false;
   private degradedBy: { readonly since: WallMs } | undefined;
   private mismatches = 0;
   private pulling = false;
@@ -150,26 +152,32 @@ export class PaneClient {
   private onSilence(at: Instant): void {
     this.awaited = undefined;
     this.unansweredSince ??= at.now - keepAliveAnswerMs;
+    const silentMs = at.now - this.unansweredSince;
+    if (this.allSilent && silentMs >= paneSilenceMs) this.become('no-pane', at.wall - silentMs, at);
     this.askNext(at);
   }
 
   /** All were asked and none said that it has a quorum. */
   private endRound(at: Instant): void {
-    this.nextKeepAliveAt = at.now + keepAliveUrgentMs;
-    if (this.degradedBy !== undefined) {
-      this.become('no-quorum', this.degradedBy.since, at);
-    } else if (this.unansweredSince !== undefined && at.now - this.unansweredSince >= paneSilenceMs) {
-      this.become('no-pane', at.wall - (at.now - this.unansweredSince), at);
-      // Packets of a node that was removed are dropped without a word; a stream is refused with the reason.
-      const [anyone] = shuffled(this.rendezvous(), this.random);
-      if (anyone !== undefined) this.pullDigest(anyone, at);
-    }
+    this.allSilent = this.degradedBy === undefined;
+    if (this.degradedBy !== undefined) this.become('no-quorum', this.degradedBy.since, at);
+    const isGone = this.allSilent && this.view.state === 'no-pane';
+    if (isGone) this.askWhy(at);
+    // Whether anybody is there wants to be known soon: the answers that are waited for are pause enough.
+    this.nextKeepAliveAt = isGone || !this.allSilent ? at.now + keepAliveUrgentMs : at.now;
+  }
+
+  /** Packets of a node that was removed are dropped without a word; a stream is refused with the reason. */
+  private askWhy(at: Instant): void {
+    const [anyone] = shuffled(this.rendezvous(), this.random);
+    if (anyone !== undefined) this.pullDigest(anyone, at);
   }
 
   onAnswer(from: NodeNumber, answer: KeepAliveAnswer, at: Instant): void {
     if (this.awaited?.nonce !== answer.nonce || this.awaited.from !== from) return;
     this.awaited = undefined;
     this.unansweredSince = undefined;
+    this.allSilent = false;
     const { leader } = answer.health;
     this.view = { ...this.view, leader, epoch: answer.epoch, logIndex: answer.logIndex, heardAt: at.wall };
     this.compare(from, answer, at);

@@ -104,7 +104,7 @@ export class SwimNews {
       default:
         unreachable(event);
     }
-    if (event.kind === 'suspected' && this.parts.directory.isControl(event.number)) this.parts.client.askSoon(at);
+    if (event.kind === 'probe-missed' && this.parts.directory.isControl(event.number)) this.parts.client.askSoon(at);
     this.listeners.onChange(at);
   }
 }

@@ -1,7 +1,7 @@
 /**
  * Frames: what streams carry, between nodes inside TLS and on one machine over a unix socket. A frame is a
  * 32-bit length and one msgpack array: the kind's number, then its fields by position
- * (docs/protocol-streams.md).
+ * (docs/protocol.md).
  */
 import { bytes, type Codec, decode, encode, fixedBytes, text, uint, variants } from '../codec.ts';
 import { publicKeyBytes } from '../crypto.ts';

@@ -3,6 +3,7 @@
  * member wants. It decides nothing. All its seams are arguments.
  */
 import { unreachable } from '../assert.ts';
+import { encode } from '../codec.ts';
 import type { MachineLoad } from '../control/keep-alive.ts';
 import { HivemindError, toHivemindError } from '../error.ts';
 import type { Endpoint, Epoch, NodeNumber } from '../identity.ts';
@@ -16,6 +17,7 @@ import type { Datagrams } from '../seam/datagrams.ts';
 import type { LogStore } from '../seam/log-store.ts';
 import type { Logger } from '../seam/logger.ts';
 import type { StreamPeer, Streams } from '../seam/streams.ts';
+import { rolePayload } from '../wire/peer-message.ts';
 
 /** How often the machine's load is read for keep-alives. */
 const loadPeriodMs = 5_000;
@@ -220,7 +222,8 @@ export class Node {
     const { id, what, role, from, body } = effect;
     try {
       if (this.roleDoor === undefined) throw new HivemindError('not-found', `The role ${role} is not started.`);
-      this.settle(id, `${what} ${role}`, await this.roleDoor(role, from, body));
+      const answer = await this.roleDoor(role, from, body);
+      this.settle(id, `${what} ${role}`, encode(rolePayload, answer));
     } catch (thrown) {
       this.settle(id, `${what} ${role}`, toHivemindError(thrown));
     }

@@ -1,8 +1,9 @@
 /** Draws faults and wishes, one after the other, and carries them out on a cluster. */
 import { signingKeyFrom } from '../crypto.ts';
-import type { Random } from '../seam/random.ts';
-import { shuffled } from '../seam/random.ts';
-import type { SimCluster } from './sim-cluster.ts';
+import type { MemberEffect } from '../member/effect.ts';
+import type { HardState } from '../seam/log-store.ts';
+import { type Random, shuffled } from '../seam/random.ts';
+import { SimCluster, type SimClusterOptions } from './sim-cluster.ts';
 import { calmLink } from './sim-network.ts';
 import { fsyncMsUsual, type SimNode, simulationBeganAt } from './sim-node.ts';
 
@@ -13,6 +14,9 @@ export const fsyncMsSlow = 200;
 /** Nodes that leave and that are removed, in one run: some must be left. */
 const departuresMax = 2;
 const publicationsMax = 3;
+/** How many of the votes cost their voter its process, and for how long. */
+const bounceChance = 0.3;
+const bounceMsMax = 30;
 
 const actions = [
   'crash',
@@ -51,13 +55,14 @@ export class FaultRun {
   departures = 0;
   /** Asked of the pane and told to be decided. */
   decided = 0;
-  private readonly cluster: SimCluster;
+  readonly cluster: SimCluster;
   private readonly random: Random;
   private published = 0;
+  private isOver = false;
 
-  constructor(cluster: SimCluster) {
-    this.cluster = cluster;
-    this.random = cluster.random;
+  constructor(options: Omit<SimClusterOptions, 'onStep'>) {
+    this.cluster = new SimCluster({ ...options, onStep: (node, effects) => this.onStep(node, effects) });
+    this.random = this.cluster.random;
   }
 
   /** Waits a moment, then does one thing. */
@@ -69,9 +74,22 @@ export class FaultRun {
 
   /** Ends all faults, and starts whoever stopped or has not joined yet. */
   healAll(): void {
+    this.isOver = true;
     this.heal();
     this.cluster.network.faults = calmLink;
     for (const node of this.cluster.nodes) this.start(node);
+  }
+
+  /** Kills some voters around the moment at which they vote, to see whether they know it afterwards. */
+  private onStep(node: SimNode, effects: readonly MemberEffect[]): void {
+    const votes = effects.some((effect) => effect.kind === 'write' && isVote(node, effect.write.hardState));
+    if (this.isOver || !votes || this.random.next() >= bounceChance) return;
+    const { timeline } = this.cluster;
+    const { generation } = node;
+    timeline.schedule(timeline.now + this.random.below(bounceMsMax), () => {
+      if (node.generation === generation) node.crash();
+    });
+    timeline.schedule(timeline.now + bounceMsMax, () => this.start(node));
   }
 
   private crash(): void {
@@ -161,4 +179,8 @@ export class FaultRun {
   private pick(suits: (node: SimNode) => boolean): SimNode | undefined {
     return shuffled(this.cluster.nodes.filter(suits), this.random)[0];
   }
+}
+
+function isVote(node: SimNode, hardState: HardState | undefined): boolean {
+  return hardState !== undefined && hardState.votedFor !== 0 && hardState.votedFor !== node.number;
 }

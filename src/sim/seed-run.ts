@@ -3,7 +3,7 @@
  * late, leave and are removed, all drawn from the seed; then everything heals, and it must come together again.
  */
 import { FaultRun } from './fault-run.ts';
-import { SimCluster } from './sim-cluster.ts';
+import type { SimCluster } from './sim-cluster.ts';
 import type { SimNode } from './sim-node.ts';
 
 /** How long faults go on, and how long the cluster has to heal after the last one. */
@@ -34,17 +34,17 @@ export class LivenessFailure extends Error {
   }
 }
 
-/** Every fifth seed has five control nodes; the others three. One more member starts when the run wants it. */
-function clusterFor(seed: number, { thorough = false }: SeedOptions): SimCluster {
-  const sizes = seed % 5 === 0 ? { controlNodes: 5, members: 3 } : { controlNodes: 3, members: 4 };
-  return new SimCluster({ seed, thorough, ...sizes });
+/** Every fifth seed has five control nodes, the others three. */
+function sizesOf(seed: number): { readonly controlNodes: number; readonly members: number } {
+  return seed % 5 === 0 ? { controlNodes: 5, members: 3 } : { controlNodes: 3, members: 4 };
 }
 
 /** @throws InvariantViolation or LivenessFailure, which name what broke */
-export function runSeed(seed: number, options: SeedOptions = {}): SeedReport {
-  const cluster = clusterFor(seed, options);
-  const run = new FaultRun(cluster);
+export function runSeed(seed: number, { thorough = false }: SeedOptions = {}): SeedReport {
+  const run = new FaultRun({ seed, thorough, ...sizesOf(seed) });
+  const { cluster } = run;
   cluster.network.faults = roughLink;
+  // The last member joins when a restart finds it stopped.
   cluster.start(cluster.nodes.slice(0, -1));
   while (cluster.timeline.now < faultsMs) run.next();
   run.healAll();

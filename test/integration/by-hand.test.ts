@@ -74,7 +74,10 @@ describe('init', () => {
     const small = await Cluster.empty();
     try {
       const { stderr } = await small.init(1);
-      assert.match(stderr, /^Warning: 1 control node is enough for development only; three survive the loss of one\.$/m);
+      assert.match(
+        stderr,
+        /^Warning: 1 control node is enough for development only; three survive the loss of one\.$/m,
+      );
       await small.start('c1');
       const { stdout } = await small.join({ name: 'host-a', through: 'c1', token: small.founded.token, role: 'host' });
       assertInOrder(stdout, 'Admitted', 'Digest', 'Ready');
@@ -213,10 +216,12 @@ describe('a role', () => {
     symlinkSync(join(root, 'node_modules', 'zod'), join(packages, 'zod'));
     mkdirSync(join(cluster.folder, 'greeter'));
     writeFileSync(join(cluster.folder, 'greeter', 'greeter.js'), greeter);
-    const settings = "  greeter:\n    module: ./greeter.js\n    words: hello\n  host: {}";
+    const settings = '  greeter:\n    module: ./greeter.js\n    words: hello\n  host: {}';
     const token = await cluster.token('--role', 'greeter,host');
     await cluster.join({ name: 'greeter', through: 'host-a', token, settings });
-    const said = await cluster.until('the greeter greets', () => cluster.agent('greeter').logged('hello, greeter').at(0));
+    const said = await cluster.until('the greeter greets', () =>
+      cluster.agent('greeter').logged('hello, greeter').at(0),
+    );
     assert.equal(said.role, 'greeter');
     const { stdout } = await cluster.run('role', 'ls', '-n', 'greeter');
     assert.match(stdout, /greeter +running/);
@@ -257,7 +262,10 @@ describe('the event log', () => {
     assert(before.entries.length > 10);
     const names = cluster.names;
     const ends = await Promise.all(names.map((name) => cluster.agent(name).stop()));
-    assert.deepEqual(ends.map(({ code }) => code), names.map(() => 0));
+    assert.deepEqual(
+      ends.map(({ code }) => code),
+      names.map(() => 0),
+    );
     await Promise.all(names.map((name) => cluster.start(name)));
     await cluster.until('the control pane has a leader', async () => (await cluster.leader()) !== undefined);
     for (const observer of ['c1', 'c2', 'c3', 'host-a']) {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AgentClient } from '../../cli/agent-client.ts';
 import type { Founded } from '../../cli/init.ts';
+import { endpointText } from '../../src/identity.ts';
 import type { LocalAnswers, LocalEvent, LocalRequest } from '../../src/node/local-api.ts';
 import { Agent, compile, freePort, launch, type Outcome, outcomeOf, readyMs, until } from './processes.ts';
 
@@ -19,12 +20,14 @@ export interface JoinWish {
   readonly role?: string;
   readonly settings?: string;
   readonly flags?: readonly string[];
+  /** Where it listens; 127.0.0.1 by default. */
+  readonly host?: string;
 }
 
 export class Cluster {
   readonly folder: string;
   /** The agents of this cluster by name: the last that was started under it. */
-  readonly agents = new Map<string, Agent>();
+  readonly agents: Map<string, Agent> = new Map();
   private readonly addresses = new Map<string, string>();
   private readonly begun: Agent[] = [];
   private foundedAs: Founded | undefined;
@@ -34,10 +37,10 @@ export class Cluster {
   }
 
   /** Makes the control nodes c1, c2, … with `hivemind init`, and starts them. */
-  static async found(controlNodes: number): Promise<Cluster> {
+  static async found(controlNodes: number, host = '127.0.0.1'): Promise<Cluster> {
     const cluster = await Cluster.empty();
     try {
-      await cluster.init(controlNodes);
+      await cluster.init(controlNodes, host);
       await Promise.all([...cluster.addresses.keys()].map((name) => cluster.start(name)));
       await cluster.until('the control pane has a leader', async () => (await cluster.leader()) !== undefined);
       return cluster;
@@ -56,9 +59,9 @@ export class Cluster {
     return new Cluster(folder);
   }
 
-  async init(controlNodes: number): Promise<Outcome> {
+  async init(controlNodes: number, host = '127.0.0.1'): Promise<Outcome> {
     const names = Array.from({ length: controlNodes }, (_, position) => `c${position + 1}`);
-    for (const name of names) await this.addressFor(name);
+    for (const name of names) await this.addressFor(name, host);
     const control = names.map((name) => `${name}=${this.addressOf(name)}`).join();
     const outcome = await this.run('init', '--control', control, '--json');
     assert.equal(outcome.code, 0, outcome.stderr);
@@ -88,8 +91,8 @@ export class Cluster {
   }
 
   /** Gives `name` an address to listen on, the same for ever. */
-  async addressFor(name: string): Promise<string> {
-    const address = this.addresses.get(name) ?? `127.0.0.1:${await freePort()}`;
+  async addressFor(name: string, host = '127.0.0.1'): Promise<string> {
+    const address = this.addresses.get(name) ?? endpointText({ host, port: await freePort(host) });
     this.addresses.set(name, address);
     return address;
   }
@@ -130,7 +133,7 @@ export class Cluster {
   /** Begins to join; with settings of its own these are written to the folder of its name first. */
   async beginJoin(wish: JoinWish): Promise<Agent> {
     const { name, through, token, role, settings, flags = [] } = wish;
-    const bind = await this.addressFor(name);
+    const bind = await this.addressFor(name, wish.host);
     const self = role === undefined ? [] : ['--role', role, '--name', name, '--bind', bind];
     const own = settings === undefined ? self : ['-c', this.writeSettings(name, settings)];
     return this.spawn(name, 'join', this.addressOf(through), '--token', token, ...own, ...flags);
@@ -216,7 +219,9 @@ export class Cluster {
   private strayServers(): readonly number[] {
     const files = readdirSync(this.folder, { recursive: true, encoding: 'utf8' });
     const pidFiles = files.filter((path) => path.endsWith('nginx.pid'));
-    return pidFiles.map((path) => Number(readFileSync(join(this.folder, path), 'utf8'))).filter((pid) => this.owns(pid));
+    return pidFiles
+      .map((path) => Number(readFileSync(join(this.folder, path), 'utf8')))
+      .filter((pid) => this.owns(pid));
   }
 
   /** Whether this process still runs, and for this cluster. */

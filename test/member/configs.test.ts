@@ -120,7 +120,7 @@ describe('a consumer starts', () => {
     assert.deepEqual(bootstrap(cluster, second), ['dns-1']);
     assert.deepEqual([...configsAt(second)].sort(), ['atlas@2', 'boreas@1']);
     const asked = traffic.syncs.filter((sync) => sync.startsWith(`${second.number}>`));
-    assert.deepEqual(asked, [`${second.number}>${nodeOf(cluster, 'dns-1').number}`]);
+    assert.deepEqual([...new Set(asked)], [`${second.number}>${nodeOf(cluster, 'dns-1').number}`]);
   });
 });
 

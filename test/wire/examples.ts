@@ -1,6 +1,7 @@
 /** One full example of every kind of message; a kind that is forgotten does not compile. */
 import { utf8 } from '../../src/bytes.ts';
 import type { Share } from '../../src/certificate/certificate.ts';
+import type { RoleDeclaration } from '../../src/certificate/join-request.ts';
 import type { Config } from '../../src/config/config.ts';
 import type { Command } from '../../src/control/command.ts';
 import type { PaneHealth } from '../../src/control/keep-alive.ts';
@@ -129,7 +130,9 @@ export const members: readonly MemberFacts[] = [
   { number: 4, certificate: utf8('certificate'), locator: utf8('locator'), status: 'down', incarnation: 3 },
 ];
 
-export const declarations = [role('dns', { requires: ['host'], bootstrapFrom: ['dns', 'host'], consumes: ['host'] })];
+export const declarations: readonly RoleDeclaration[] = [
+  role('dns', { requires: ['host'], bootstrapFrom: ['dns', 'host'], consumes: ['host'] }),
+];
 
 export const digest: Digest = {
   genesis: utf8('genesis'),

@@ -1,0 +1,193 @@
+/**
+ * Breaks the product in one place at a time and lets seeds find out: `node --import tsx test/sim/mutants.ts`.
+ *
+ * Each mutant is a copy of the sources with one text replaced. It counts as caught when a seed fails; one that
+ * survives all seeds shows a promise that the simulator does not check. Takes some minutes: for by hand and for
+ * the night. Ends with exit code 1 when a mutant survives.
+ */
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const root = join(import.meta.dirname, '..', '..');
+/** Seeds that a mutant must survive to count as alive, and how many run in one process. */
+const seedsMax = 200;
+const seedsAtOnce = 10;
+
+interface Mutant {
+  /** What the product then does wrong. */
+  readonly wrong: string;
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+const mutants: readonly Mutant[] = [
+  {
+    wrong: 'a vote is answered before it is persisted',
+    file: 'raft/raft.ts',
+    from: "this.ready.promise(from, { kind: 'vote-answer'",
+    to: "this.ready.send(from, { kind: 'vote-answer'",
+  },
+  {
+    wrong: 'a vote is forgotten over a crash',
+    file: 'raft/raft.ts',
+    from: 'this.hardState = options.hardState;',
+    to: 'this.hardState = { term: options.hardState.term, votedFor: 0 };',
+  },
+  {
+    wrong: 'an append is answered before it is durable',
+    file: 'raft/raft.ts',
+    from: "this.ready.promise(to, { kind: 'append-answer'",
+    to: "this.ready.send(to, { kind: 'append-answer'",
+  },
+  {
+    wrong: 'entries of older terms are committed by counting',
+    file: 'raft/raft.ts',
+    from: 'if (agreedIndex <= this.commitIndex || this.log.termAt(agreedIndex) !== this.term) return;',
+    to: 'if (agreedIndex <= this.commitIndex) return;',
+  },
+  {
+    wrong: 'a candidate whose log is older gets votes',
+    file: 'raft/raft.ts',
+    from: 'request.term === this.term && isFree && this.log.isNoNewerThan(request.lastTerm, request.lastIndex);',
+    to: 'request.term === this.term && isFree;',
+  },
+  {
+    wrong: 'a follower forgets what lies beyond an old append',
+    file: 'raft/log.ts',
+    from: 'const conflict = this.conflictWith(entries);\n    if (',
+    to: 'const conflict = entries[0]?.index ?? this.lastIndex + 1;\n    if (conflict <= this.lastIndex && ',
+  },
+  {
+    wrong: 'a majority of voters is one too few',
+    file: 'raft/quorum.ts',
+    from: 'return Math.floor(voters / 2) + 1;',
+    to: 'return Math.floor(voters / 2);',
+  },
+  {
+    wrong: 'a certificate has one signature too few',
+    file: 'certificate/certificate.ts',
+    from: 'return Math.floor(size / 2) + 1;',
+    to: 'return Math.floor(size / 2);',
+  },
+  {
+    wrong: 'a removed number is accepted again',
+    file: 'member/directory.ts',
+    from: 'if (this.removed.has(number) || this.isControl(number)) return undefined;',
+    to: 'if (this.isControl(number)) return undefined;',
+  },
+  {
+    wrong: 'a joiner is shown before its admission is complete',
+    file: 'member/control-pane.ts',
+    from: "      case 'signatures-wanted':\n",
+    to:
+      "      case 'signatures-wanted':\n" +
+      "        if (event.statement.kind === 'admit')\n" +
+      "          this.outbox.event({ ...event.statement, kind: 'joined', number: event.statement.number });\n",
+  },
+  {
+    wrong: 'an uncommitted entry is shown',
+    file: 'member/decision-log.ts',
+    from: 'const last = this.state.appliedIndex;',
+    to: 'const last = this.raft.lastIndex;',
+  },
+  {
+    wrong: 'a proposal counts as decided when it is written down',
+    file: 'member/decision-log.ts',
+    from: 'this.proposals.set(proposed.firstIndex, { term: proposed.term, then });',
+    to:
+      "then({ ok: true, index: proposed.firstIndex, applied: { kind: 'changed', events: [] } }, " +
+      '{ now: 0, wall: 0 });',
+  },
+  {
+    wrong: 'an older seq replaces a newer one',
+    file: 'config/config.ts',
+    from: "if (held !== undefined && held.seq >= config.seq) return held.seq === config.seq ? 'known' : 'older';",
+    to: "if (held !== undefined && held.seq === config.seq) return 'known';",
+  },
+  {
+    wrong: 'a publication is pushed before it is remembered',
+    file: 'member/recollection.ts',
+    from: 'this.waiting.push(call);',
+    to: 'call(at);',
+  },
+  {
+    wrong: 'a publication is shown to whoever asks before it is remembered',
+    file: 'member/config-exchange.ts',
+    from: 'this.unsaved.set(role, config);',
+    to: 'this.unsaved.set(role, config);\n    this.configs.put(config, this.key.publicKey);',
+  },
+  {
+    wrong: 'a memory under way keeps the promise of what came after it',
+    file: 'member/recollection.ts',
+    from: 'const due = this.written;',
+    to: 'const due = [...this.written, ...this.waiting.splice(0)];',
+  },
+  {
+    wrong: 'one observer too few convicts',
+    file: 'swim/jury.ts',
+    from: 'return Math.floor(others / 2) + 1;',
+    to: 'return Math.floor(others / 2);',
+  },
+  {
+    wrong: 'a convicted member stays down for ever',
+    file: 'member/own-standing.ts',
+    from: '    this.askAgainAt = at.now;\n',
+    to: '',
+  },
+  {
+    wrong: 'what was missed is never compared',
+    file: 'member/pane-client.ts',
+    from: 'if (this.mismatches >= 2) this.pullDigest(from, at);',
+    to: 'if (this.mismatches >= 200) this.pullDigest(from, at);',
+  },
+];
+
+/** The sources with one thing wrong, in a folder of their own. */
+function plant({ file, from, to }: Mutant): string {
+  const folder = mkdtempSync(join(tmpdir(), 'hivemind-mutant-'));
+  cpSync(join(root, 'src'), join(folder, 'src'), { recursive: true });
+  cpSync(join(root, 'package.json'), join(folder, 'package.json'));
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
+  const path = join(folder, 'src', file);
+  const text = readFileSync(path, 'utf8');
+  if (text.split(from).length !== 2) throw new Error(`src/${file} does not hold this exactly once: ${from}`);
+  writeFileSync(
+    path,
+    text.replace(from, () => to),
+  );
+  return folder;
+}
+
+/** The first seed that fails, and how; nothing when all pass. */
+function firstFailure(folder: string): { readonly seed: number; readonly how: string } | undefined {
+  for (let first = 1; first <= seedsMax; first += seedsAtOnce) {
+    const command = ['--import', 'tsx', 'src/sim/replay.ts', `${first}`, `${seedsAtOnce}`];
+    const { status, stderr } = spawnSync(process.execPath, command, { cwd: folder, encoding: 'utf8' });
+    if (status === 0) continue;
+    const [, how = '', replay = ''] = /^([^\n]+)\n(?:.*\n)*?replay: npm run sim -- (\d+)/m.exec(stderr) ?? [];
+    if (replay === '') throw new Error(`the mutant does not run:\n${stderr}`);
+    return { seed: Number(replay), how };
+  }
+  return undefined;
+}
+
+function tryMutant(mutant: Mutant): boolean {
+  const folder = plant(mutant);
+  try {
+    const failure = firstFailure(folder);
+    const fate = failure === undefined ? 'SURVIVES' : `seed ${failure.seed}: ${failure.how}`;
+    process.stdout.write(`${mutant.wrong.padEnd(68)} ${fate}\n`);
+    return failure !== undefined;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+const [wanted = ''] = process.argv.slice(2);
+const tried = mutants.filter(({ wrong }) => wrong.includes(wanted));
+const caught = tried.filter(tryMutant).length;
+process.stdout.write(`${caught} of ${tried.length} mutants are caught\n`);
+process.exitCode = tried.length > 0 && caught === tried.length ? 0 : 1;
