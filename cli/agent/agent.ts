@@ -14,7 +14,7 @@ import { listenStreams, type TlsStreams } from '../../src/net/streams.ts';
 import { bindDatagrams, type UdpDatagrams } from '../../src/net/udp.ts';
 import { describeEvent } from '../../src/node/describe.ts';
 import { EventRing } from '../../src/node/event-ring.ts';
-import type { LocalRequest } from '../../src/node/local-api.ts';
+import { readLocalRequest } from '../../src/node/local-request.ts';
 import { LocalService } from '../../src/node/local-service.ts';
 import { Node } from '../../src/node/node.ts';
 import { RoleBridge } from '../../src/node/role-bridge.ts';
@@ -328,9 +328,9 @@ class AgentStart {
     if (socketFolder !== undefined) makeFolder(socketFolder);
     const listener = await listenLocal({
       path: socketPath(socketFolder ?? runtimeFolder(), `${settings.name}.sock`),
-      onRequest: async (body) => pack(await service.answer(readRequest(body))),
+      onRequest: async (body) => pack(await service.answer(readLocalRequest(body))),
       onSubscribe: async (body, call) => {
-        const request = readRequest(body);
+        const request = readLocalRequest(body);
         const most = request.kind === 'events' ? request.most : 0;
         await service.follow(most, (event) => call.item(pack(event)), call.signal);
         return pack({});
@@ -378,10 +378,4 @@ class EndSignal {
     // Whoever never waits for the end is not to be killed by it.
     this.promise.catch(() => {});
   }
-}
-
-function readRequest(body: Uint8Array): LocalRequest {
-  const request = unpack(body);
-  if (typeof request === 'object' && request !== null && 'kind' in request) return request as LocalRequest;
-  throw new HivemindError('frame-invalid', 'The request is not one that this agent knows; use its own release.');
 }

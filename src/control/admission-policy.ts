@@ -31,7 +31,9 @@ function refusal(code: ErrorCode, sentence: string): Refusal {
 
 /** The reason to refuse `request` at the time `at`, or nothing. */
 export function judgeJoin(state: ControlState, request: JoinRequest, at: WallMs): Refusal | undefined {
-  return judgeToken(state, request, at) ?? judgeWish(state, request) ?? judgeRoles(state, request);
+  return (
+    judgeToken(state, request, at) ?? judgeTime(request, at) ?? judgeWish(state, request) ?? judgeRoles(state, request)
+  );
 }
 
 function judgeToken(state: ControlState, request: JoinRequest, at: WallMs): Refusal | undefined {
@@ -61,6 +63,13 @@ function judgeTokenRoles(token: TokenRecord, request: JoinRequest): Refusal | un
     `The join token admits ${token.roles.join(', ')}, not ${beyond.join(', ')}; ` +
       `create one with \`hivemind token create --role ${request.roles.map((role) => role.name).join()}\`.`,
   );
+}
+
+/** A request that somebody recorded must not bring a removed node back while its token lives. */
+function judgeTime(request: JoinRequest, at: WallMs): Refusal | undefined {
+  if (Math.abs(at - request.askedAt) <= clockSkewMs) return undefined;
+  const says = `This node's clock says ${wallText(request.askedAt)}, the cluster's ${wallText(at)}`;
+  return refusal('refused', `${says}; set it right (NTP does) and join again.`);
 }
 
 function judgeWish(state: ControlState, request: JoinRequest): Refusal | undefined {

@@ -254,7 +254,9 @@ export class ConfigExchange {
       }
       const { configs, wanted } = outcome.value;
       const outcomes = configs.map((config) => this.take(config, peer, later));
-      const mine = wanted.map((owner) => this.configs.get(role, owner)).filter((config) => config !== undefined);
+      const asked = new Set(wanted);
+      const lacking = this.configs.held(role).filter(({ owner }) => !asked.has(owner));
+      const mine = this.configs.newerThan(role, lacking, configPageBytesMax);
       if (mine.length > 0) this.postTo(peer, mine);
       if (outcomes.includes('newer')) this.pullPage(role, peer, pagesLeft - 1, done, later);
       else done(true, later);

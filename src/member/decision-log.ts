@@ -4,7 +4,7 @@
  */
 import { unreachable } from '../assert.ts';
 import { type Applied, applyCommand, applyNothing } from '../control/apply.ts';
-import type { Command } from '../control/command.ts';
+import { type Command, featureLevelMax } from '../control/command.ts';
 import type { ControlState } from '../control/control-state.ts';
 import { HivemindError } from '../error.ts';
 import type { LogIndex, MonotonicMs, NodeNumber, Term } from '../identity.ts';
@@ -65,7 +65,10 @@ export class DecisionLog {
 
   private tryPropose(command: Command, then: Proposal['then'], at: Instant): HivemindError | undefined {
     if (this.proposals.size >= proposalsMax) return busy();
-    const proposed = this.raft.propose([encodeCommand(command)], at.now);
+    const payload = encodeCommand(command);
+    // What does not read back would stop every control node that applies it, and again after each restart.
+    if (decodeCommand(payload) === undefined) return unreadable();
+    const proposed = this.raft.propose([payload], at.now);
     switch (proposed.kind) {
       case 'accepted':
         this.proposals.set(proposed.firstIndex, { term: proposed.term, then });
@@ -146,7 +149,7 @@ export class DecisionLog {
       return undefined;
     }
     const command = decodeCommand(entry.payload);
-    if (command === undefined) {
+    if (command === undefined || isOfLaterVersion(command)) {
       const reason = `Entry ${entry.index} of the event log is of a kind that this version does not know; upgrade it.`;
       this.outbox.push({ kind: 'halt', reason: new HivemindError('data-format', reason) });
       return undefined;
@@ -163,6 +166,15 @@ export class DecisionLog {
     this.proposals.clear();
     for (const proposal of lost) proposal.then({ ok: false, error: lostLead() }, at);
   }
+}
+
+/** Every control node has to know the level before it is raised; one that does not must not go on. */
+function isOfLaterVersion(command: Command): boolean {
+  return command.kind === 'raise-feature-level' && command.level > featureLevelMax;
+}
+
+function unreadable(): HivemindError {
+  return new HivemindError('usage', 'What was asked for is beyond the limits of the event log; ask for less.');
 }
 
 function busy(): HivemindError {

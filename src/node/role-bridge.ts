@@ -57,7 +57,13 @@ export class RoleBridge implements RoleHost {
   }
 
   async publish(role: string, value: unknown): Promise<Seq> {
-    return await this.node.ask((member, then, at) => member.publish(role, pack(value), then, at));
+    const packed = pack(value);
+    if (unpack(packed) === undefined) {
+      const sentence =
+        'A config consists of numbers, strings, booleans, null, arrays and plain objects; publish those.';
+      throw new HivemindError('refused', sentence);
+    }
+    return await this.node.ask((member, then, at) => member.publish(role, packed, then, at));
   }
 
   async bootstrap(role: string): Promise<void> {

@@ -1,5 +1,5 @@
 /** Draws faults and wishes, one after the other, and carries them out on a cluster. */
-import { signingKeyFrom } from '../crypto.ts';
+import { publicKeyBytes } from '../crypto.ts';
 import type { MemberEffect } from '../member/effect.ts';
 import type { HardState } from '../seam/log-store.ts';
 import { type Random, shuffled } from '../seam/random.ts';
@@ -151,7 +151,7 @@ export class FaultRun {
   private createToken(): void {
     const node = this.pick((each) => each.member !== undefined);
     if (node === undefined) return;
-    const { publicKey } = signingKeyFrom(this.random.bytes(32));
+    const publicKey = this.random.bytes(publicKeyBytes);
     const notAfter = simulationBeganAt + 3_600_000;
     this.cluster.ask(node, { kind: 'create-token', publicKey, roles: [], notAfter, usesMax: 1 }, ({ ok }) => {
       if (ok) this.decided++;

@@ -77,5 +77,6 @@ function describeNode(node: SimNode): string {
   const seen = member.membership.swim.members().map((each) => `${each.number}:${each.status}@${each.incarnation}`);
   const { state, leader } = member.client.pane;
   const removed = [...member.directory.removed].join();
-  return `  ${node.name} (#${node.number}): pane ${state}, leader ${leader}, sees ${seen.join(' ')}, removed ${removed}`;
+  const pane = `pane ${state}, leader ${leader}`;
+  return `  ${node.name} (#${node.number}): ${pane}, sees ${seen.join(' ')}, removed ${removed}`;
 }

@@ -337,3 +337,13 @@ describe('an admission that finds no majority', () => {
     assert.equal(usesOf(pane, tokenSeed), undefined);
   });
 });
+
+describe('a join request', () => {
+  test('that is older or newer than clocks may differ is refused: somebody may have recorded it', () => {
+    const pane = new Pane();
+    for (const askedAt of [foundedAt - clockSkewMs - 1, foundedAt + 2 * clockSkewMs]) {
+      assert.match(pane.refuse(pane.begin({ askedAt }), 'refused'), /clock says .*Z, the cluster's .*Z; set it right/);
+    }
+    pane.change(pane.begin({ askedAt: foundedAt - clockSkewMs / 2 }));
+  });
+});

@@ -151,7 +151,7 @@ describe('every entry', () => {
   test('of the last possible time is applied like any other', () => {
     const pane = new Pane();
     pane.change(createToken({ notAfter: u48Max }), u48Max);
-    pane.change(pane.begin({ token: tokenSeed }), u48Max);
+    pane.change(pane.begin({ token: tokenSeed, askedAt: u48Max }), u48Max);
     pane.change(pane.complete(4));
     assert.match(pane.hash, /^[0-9a-f]{64}$/);
   });

@@ -1,6 +1,15 @@
 /** A whole cluster of real agents, in a temporary folder of its own: founded, joined, asked and ended. */
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AgentClient } from '../../cli/agent-client.ts';
@@ -34,6 +43,8 @@ export class Cluster {
 
   private constructor(folder: string) {
     this.folder = folder;
+    // A run that is cut short gets no further than this; its agents are dead by then.
+    process.once('exit', () => this.clear());
   }
 
   /** Makes the control nodes c1, c2, … with `hivemind init`, and starts them. */
@@ -210,9 +221,14 @@ export class Cluster {
   async close(): Promise<void> {
     const living = this.begun.filter((agent) => agent.isRunning);
     const ends = await Promise.allSettled(living.map((agent) => agent.stop()));
+    this.clear();
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
+  }
+
+  private clear(): void {
+    if (!existsSync(this.folder)) return;
     for (const pid of this.strayServers()) process.kill(-pid, 'SIGKILL');
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
-    for (const end of ends) if (end.status === 'rejected') throw end.reason;
   }
 
   /** An nginx outlives an agent that is killed; it leads a process group of its own. */

@@ -50,9 +50,9 @@ const mutants: readonly Mutant[] = [
   },
   {
     wrong: 'a candidate whose log is older gets votes',
-    file: 'raft/raft.ts',
-    from: 'request.term === this.term && isFree && this.log.isNoNewerThan(request.lastTerm, request.lastIndex);',
-    to: 'request.term === this.term && isFree;',
+    file: 'raft/log.ts',
+    from: 'return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.lastIndex);',
+    to: 'return lastTerm >= 0 && lastIndex >= 0;',
   },
   {
     wrong: 'a follower forgets what lies beyond an old append',

@@ -1,4 +1,4 @@
-/** The simulator itself: that a seed repeats, that its disk and network fail as they should, that it sees what is wrong. */
+/** The simulator itself: a seed repeats, disk and network fail as they should, and what is wrong is seen. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { seededRandom } from '../../src/seam/random.ts';

@@ -1,0 +1,54 @@
+/** Reads what a program on this machine sent over the unix socket: checked like any other bytes from outside. */
+import { u48Max } from '../bytes.ts';
+import { bool, type Codec, type Fields, list, Malformed, text, uint } from '../codec.ts';
+import { HivemindError } from '../error.ts';
+import { isLabel, rolesPerNodeMax } from '../identity.ts';
+import { unpack } from '../packed.ts';
+import type { LocalRequest } from './local-api.ts';
+
+type OfKind<K extends LocalRequest['kind']> = Omit<Extract<LocalRequest, { readonly kind: K }>, 'kind'>;
+type Table = { readonly [K in LocalRequest['kind']]: Fields<OfKind<K>> };
+
+const name: Codec<string> = text(63);
+const role: Codec<string> = text(63, isLabel);
+const count: Codec<number> = uint(1_000_000);
+
+const fieldsOf: Table = {
+  status: {},
+  members: {},
+  node: { name },
+  log: { from: uint(u48Max), most: count },
+  events: { most: count, follow: bool },
+  configs: { role },
+  pane: {},
+  'create-token': { roles: list(role, rolesPerNodeMax), ttlMs: uint(), usesMax: count },
+  leave: {},
+  remove: { name },
+  stop: {},
+};
+
+/** @throws HivemindError `usage` for a request that is none, or that holds what may not be there */
+export function readLocalRequest(body: Uint8Array): LocalRequest {
+  const request = unpack(body);
+  const kind = isRecord(request) ? request.kind : undefined;
+  if (isRecord(request) && typeof kind === 'string' && Object.hasOwn(fieldsOf, kind)) {
+    const fields = fieldsOf[kind as LocalRequest['kind']] as Fields<Record<string, unknown>>;
+    const read: Record<string, unknown> = { kind };
+    for (const field of Object.keys(fields)) read[field] = readField(fields[field] as Codec<unknown>, request, field);
+    return read as unknown as LocalRequest;
+  }
+  throw new HivemindError('usage', "This agent does not know the request; use the agent's own release of hivemind.");
+}
+
+function readField(codec: Codec<unknown>, request: Record<string, unknown>, field: string): unknown {
+  try {
+    return codec.read(request[field]);
+  } catch (thrown) {
+    if (!(thrown instanceof Malformed)) throw thrown;
+    throw new HivemindError('usage', `"${field}" of the request ${request.kind} is missing or beyond its limits.`);
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
