@@ -89,7 +89,7 @@ describe('init', () => {
 });
 
 describe('a join', () => {
-  test('through a control node shows its three stages: admitted, digest, gossiped (HM-13, HM-19 to HM-21)', async () => {
+  test('through a control node shows three stages: admitted, digest, gossiped (HM-13, HM-19 to 21)', async () => {
     const token = await cluster.token('--role', 'host', '-n', 'c3');
     const agent = await cluster.join({ name: 'host-a', through: 'c2', token, role: 'host' });
     await agent.says(/^Gossiped: in touch with [23] of 3 other members\.$/m);
@@ -286,7 +286,7 @@ describe('a way out', () => {
     await everybodyKnows(names);
   });
 
-  test('remove: a living node is told that it belongs no more, and ends; so it does when it is started again', async () => {
+  test('remove: a living node is told so and ends; and ends again when it is started again', async () => {
     const names = cluster.names.filter((name) => name !== 'host-b');
     const { code, stderr } = await cluster.run('remove', 'host-b', '-n', 'host-a');
     assert.equal(code, 0, stderr);
