@@ -60,7 +60,9 @@ describe('roles of one cluster', { timeout: 60_000 }, () => {
     await start(control, `version: 1\nname: c1\nbind: 127.0.0.1:${port}\ndata: ./data\n`);
     for (const name of ['left', 'right']) {
       const bind = `127.0.0.1:${await freePort()}`;
-      const text = `version: 1\nname: ${name}\nbind: ${bind}\ndata: ./${name}\njoin: { addresses: ['127.0.0.1:${port}'], token: ${founded.token} }\nroles: { chatter: { module: ./chatter.mjs } }\n`;
+      const join_ = `join: { addresses: ['127.0.0.1:${port}'], token: ${founded.token} }`;
+      const roles = 'roles: { chatter: { module: ./chatter.mjs } }';
+      const text = `version: 1\nname: ${name}\nbind: ${bind}\ndata: ./${name}\n${join_}\n${roles}\n`;
       await start(join(folder, `${name}.yaml`), text);
     }
   });
@@ -71,7 +73,7 @@ describe('roles of one cluster', { timeout: 60_000 }, () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  test('HM-1: a role asks its namesake on another node, and a handler that throws costs the asker an error', async () => {
+  test('HM-1: a role asks its namesake elsewhere, and a handler that throws costs the asker an error', async () => {
     const [, left] = agents;
     const exchange = (left as Agent).node.member.exchange.configs;
     await until('both answered and published', () => exchange.list('chatter').length === 2, 20_000);

@@ -206,7 +206,8 @@ class Simulation {
     const numbers = shuffled(this.voters, this.random).map(({ self }) => self);
     const kind = this.random.below(3);
     this.cut(new Set(numbers.slice(0, kind === 0 ? 1 : Math.floor(numbers.length / 2))));
-    if (kind === 2) this.cutLinks = new Set([...this.cutLinks].slice(0, 1 + this.random.below(this.cutLinks.size)));
+    if (kind === 2)
+      this.cutLinks = new Set([...this.cutLinks].slice(0, 1 + this.random.below(Math.max(1, this.cutLinks.size))));
   }
 
   /** Nothing passes between one side and the other, for a while. */
