@@ -7,7 +7,7 @@ import { parseToken } from '../../src/certificate/token.ts';
 import { exchangeKeyFrom, seedBytes } from '../../src/crypto.ts';
 import { HivemindError } from '../../src/error.ts';
 import { type Endpoint, endpointText, type NodeNumber, wallText } from '../../src/identity.ts';
-import type { Joined } from '../../src/member/joining.ts';
+import { answerAsJoiner, type Joined } from '../../src/member/joining.ts';
 import { encodeMemory } from '../../src/member/memory.ts';
 import { type LocalListener, listenLocal } from '../../src/net/local-socket.ts';
 import { listenStreams, type TlsStreams } from '../../src/net/streams.ts';
@@ -215,17 +215,13 @@ class AgentStart {
       boot: exchangeKeyFrom(this.bootSeed).publicKey,
       credential: () => new Uint8Array(0),
     };
-    const notYet = new HivemindError('not-admitted', 'This node is joining itself; ask another member.');
     const streams = await listenStreams({
       host,
       port,
       tls: keys.tls,
       self: () => this.node?.streamSelf() ?? joining,
       verifyPeer: (claim) => this.node?.verifyPeer(claim) ?? { kind: 'stranger' },
-      onRequest: async (from, body) => {
-        if (this.node === undefined) throw notYet;
-        return await this.node.onRequest(from, body);
-      },
+      onRequest: async (from, body) => (await this.node?.onRequest(from, body)) ?? answerAsJoiner(body),
       onPost: (from, body) => this.node?.onPost(from, body),
       clock: systemClock,
       log,

@@ -14,6 +14,7 @@ const requestAccess: Readonly<Record<PeerRequest['kind'], Access>> = {
   'pane-status': 'member',
   'config-sync': 'member',
   role: 'member',
+  reach: 'anyone',
 };
 
 const postAccess: Readonly<Record<PeerPost['kind'], Access>> = {

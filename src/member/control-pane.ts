@@ -12,16 +12,16 @@ import type { AdmittedMember, ControlState } from '../control/control-state.ts';
 import type { KeepAlive, KeepAliveAnswer } from '../control/keep-alive.ts';
 import type { SigningKey } from '../crypto.ts';
 import { HivemindError } from '../error.ts';
-import type { LogIndex, MonotonicMs, NodeNumber } from '../identity.ts';
+import { endpointText, type LogIndex, type MonotonicMs, type NodeNumber } from '../identity.ts';
 import type { Raft } from '../raft/raft.ts';
 import type { StreamTarget } from '../seam/streams.ts';
 import { Jury, reportLeaseMs } from '../swim/jury.ts';
 import type { Accusation, Report } from '../swim/message.ts';
-import type { Admission, PaneAsk, PaneStatus } from '../wire/peer-message.ts';
+import { type Admission, type PaneAsk, type PaneStatus, reached } from '../wire/peer-message.ts';
 import { DecisionLog, type Verdict } from './decision-log.ts';
 import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
-import type { Outbox } from './outbox.ts';
+import type { Outbox, Outcome } from './outbox.ts';
 import { PaneWatch } from './pane-health.ts';
 import { Signatures } from './signatures.ts';
 
@@ -31,6 +31,8 @@ export const joinersMax = 1_024;
 export const admissionAnswerMs = 8_000;
 /** Members under removal that are told of it themselves; more learn it when nobody answers them. */
 const leaversMax = 1_024;
+/** A joiner that does not answer at its own address for so long is refused. */
+const dialBackMs = 3_000;
 /** Verdicts are proposed once in this time. */
 const convictRepeatMs = 500;
 
@@ -193,8 +195,25 @@ export class ControlPane {
       then({ ok: false, error: new HivemindError(refusal.code, refusal.sentence) }, at);
       return;
     }
-    const command: Command = { kind: 'begin-admission', at: at.wall, request: request.bytes };
-    this.log.propose(command, (verdict, later) => this.onAdmissionBegun(request, verdict, then, later), at);
+    this.dialBack(request, then, at);
+  }
+
+  /** Nobody is admitted whom nobody could reach: the joiner's own address is tried first. */
+  private dialBack(request: JoinRequest, then: Then<Admission>, at: Instant): void {
+    const { endpoints } = request.locator;
+    const target = { endpoints, number: 0, publicKey: request.signingKey };
+    const onOutcome = (outcome: Outcome<object>, later: Instant): void => {
+      if (outcome.ok) {
+        const command: Command = { kind: 'begin-admission', at: later.wall, request: request.bytes };
+        this.log.propose(command, (verdict, last) => this.onAdmissionBegun(request, verdict, then, last), later);
+        return;
+      }
+      const where = endpoints.map(endpointText).join(' or ');
+      const sentence = `The control pane cannot reach this node at ${where} by TCP; `;
+      const remedy = 'open that port, or name the right address with --advertise or advertise:.';
+      then({ ok: false, error: new HivemindError('join-refused', sentence + remedy, outcome.error) }, later);
+    };
+    this.outbox.ask(target, { kind: 'reach' }, reached, dialBackMs, onOutcome, at);
   }
 
   private onAdmissionBegun(request: JoinRequest, verdict: Verdict, then: Then<Admission>, at: Instant): void {

@@ -5,11 +5,11 @@ import { decodeGenesis, type Genesis, genesisHash } from '../certificate/genesis
 import { type RoleDeclaration, signJoinRequest } from '../certificate/join-request.ts';
 import { signLocator } from '../certificate/locator.ts';
 import type { JoinToken } from '../certificate/token.ts';
-import { decode } from '../codec.ts';
+import { decode, encode } from '../codec.ts';
 import type { ExchangeKey, SigningKey } from '../crypto.ts';
 import { HivemindError } from '../error.ts';
 import type { Endpoint, NodeNumber, WallMs } from '../identity.ts';
-import { admission, encodeRequest } from '../wire/peer-message.ts';
+import { admission, decodeRequest, encodeRequest, reached } from '../wire/peer-message.ts';
 import type { MemberMemory } from './memory.ts';
 
 export interface JoinerOptions {
@@ -40,6 +40,16 @@ export function prepareJoin(options: JoinerOptions): JoinAttempt {
   const wish = { name, roles, locator, exchangeKey: exchangeKey.publicKey, askedAt: at };
   const { bytes } = signJoinRequest(wish, signingKey, token.key, token.genesisHash);
   return { request: encodeRequest({ kind: 'join', request: bytes, hops: 0 }), locator: locator.bytes };
+}
+
+/**
+ * What a node answers to peers while it is no member yet: that it is there, and nothing else.
+ *
+ * @throws HivemindError `not-admitted`
+ */
+export function answerAsJoiner(body: Uint8Array): Uint8Array {
+  if (decodeRequest(body)?.kind === 'reach') return encode(reached, {});
+  throw new HivemindError('not-admitted', 'This node is joining itself; ask another member.');
 }
 
 /**

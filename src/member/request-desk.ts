@@ -17,6 +17,7 @@ import {
   type PaneAsk,
   type PeerRequest,
   paneStatus,
+  reached,
 } from '../wire/peer-message.ts';
 import { refuseRequest } from './access.ts';
 import type { ConfigExchange } from './config-exchange.ts';
@@ -70,6 +71,7 @@ export class RequestDesk {
 
   private onStranger(id: number, request: PeerRequest, at: Instant): void {
     if (request.kind === 'join') this.onJoin(id, request, at);
+    else if (request.kind === 'reach') this.outbox.answer(id, reached, {});
     else this.outbox.refuse(id, new HivemindError('not-admitted', 'Join the cluster first.'));
   }
 
@@ -100,6 +102,9 @@ export class RequestDesk {
         break;
       case 'role':
         this.onRole(id, from, request);
+        break;
+      case 'reach':
+        this.outbox.answer(id, reached, {});
         break;
       default:
         unreachable(request);

@@ -3,10 +3,11 @@
  * which lives until one of the two processes dies or the member is forgotten; TLS is taken for granted.
  */
 import type { SigningKey } from '../crypto.ts';
-import { HivemindError } from '../error.ts';
+import { HivemindError, toHivemindError } from '../error.ts';
 import type { Endpoint, MonotonicMs, NodeNumber } from '../identity.ts';
 import type { MemberInput, RawOutcome } from '../member/effect.ts';
 import type { Instant } from '../member/instant.ts';
+import { answerAsJoiner } from '../member/joining.ts';
 import type { Member } from '../member/member.ts';
 import type { StreamPeer, StreamTarget } from '../seam/streams.ts';
 import type { SimNetwork } from './sim-network.ts';
@@ -17,6 +18,8 @@ type Then = (outcome: RawOutcome) => void;
 export interface StreamEnd {
   readonly name: string;
   readonly generation: number;
+  /** Whether its process lives; it may not be a member yet. */
+  readonly running: boolean;
   readonly number: NodeNumber;
   readonly endpoint: Endpoint;
   readonly signingKey: SigningKey;
@@ -86,7 +89,8 @@ export class SimStreams {
     const back = (outcome: RawOutcome): void =>
       world.network.stream(target.name, node.name, () => settle(outcome), fail);
     const arrive = (): void => {
-      if (target.member === undefined || !target.holds(to)) back({ ok: false, error: unreachableError() });
+      if (!target.running || !target.holds(to)) back({ ok: false, error: unreachableError() });
+      else if (target.member === undefined) back(target.streams.asJoiner(body));
       else target.streams.onRequest(node, body, back);
     };
     world.network.stream(node.name, target.name, arrive, fail);
@@ -98,6 +102,14 @@ export class SimStreams {
     this.answers.delete(id);
     if (answer instanceof HivemindError) back?.({ ok: false, error: answer });
     else back?.({ ok: true, from: this.node.asPeer(), body: answer });
+  }
+
+  private asJoiner(body: Uint8Array): RawOutcome {
+    try {
+      return { ok: true, from: this.node.asPeer(), body: answerAsJoiner(body) };
+    } catch (thrown) {
+      return { ok: false, error: toHivemindError(thrown) };
+    }
   }
 
   private onRequest(asker: StreamEnd, body: Uint8Array, back: Then): void {

@@ -56,7 +56,9 @@ export type PeerRequest =
       readonly hash: Uint8Array;
       readonly held: readonly HeldSeq[];
     }
-  | { readonly kind: 'role'; readonly role: string; readonly body: Uint8Array };
+  | { readonly kind: 'role'; readonly role: string; readonly body: Uint8Array }
+  /** "Are you there?" Anyone may ask; a joiner is asked before it is admitted. */
+  | { readonly kind: 'reach' };
 
 export type PeerPost =
   | { readonly kind: 'raft'; readonly message: RaftMessage }
@@ -192,6 +194,7 @@ export const peerRequest: Codec<PeerRequest> = variants<PeerRequest>({
   'pane-status': [6, {}],
   'config-sync': [7, { role: label, hash: fixedBytes(16), held: list(heldSeq, configsPerRoleMax) }],
   role: [8, { role: label, body: bytes(rolePayloadBytesMax) }],
+  reach: [9, {}],
 });
 
 export const peerPost: Codec<PeerPost> = variants<PeerPost>({
@@ -230,6 +233,8 @@ export const facts: Codec<Facts> = record<Facts>({
   declarations: list(declaration, declarationsMax),
 });
 export const admission: Codec<Admission> = record<Admission>({ certificate: bytes(1_100), digest });
+/** Says nothing but that it came. */
+export const reached: Codec<object> = record<object>({});
 export const decided: Codec<Decided> = record<Decided>({ index: counter });
 export const logPage: Codec<LogPage> = record<LogPage>({
   entries: list(entry, logPageEntriesMax),

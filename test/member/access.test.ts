@@ -37,6 +37,7 @@ const requests: { readonly [K in PeerRequest['kind']]: readonly [Extract<PeerReq
     'pane-status': [{ kind: 'pane-status' }, ['member', 'control']],
     'config-sync': [{ kind: 'config-sync', role: 'host', hash: new Uint8Array(16), held: [] }, ['member', 'control']],
     role: [{ kind: 'role', role: 'host', body: nothing }, ['member', 'control']],
+    reach: [{ kind: 'reach' }, ['stranger', 'member', 'control']],
   };
 
 const share = { signer: 2, signature: new Uint8Array(64) } as const;

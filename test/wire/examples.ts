@@ -93,6 +93,7 @@ export const requests: Examples<PeerRequest> = {
   'pane-status': { kind: 'pane-status' },
   'config-sync': { kind: 'config-sync', role: 'host', hash: filled(16, 3), held: [{ owner: 4, seq: 2 }] },
   role: { kind: 'role', role: 'dns', body: utf8('body') },
+  reach: { kind: 'reach' },
 };
 
 export const raftMessages: Examples<RaftMessage> = {
