@@ -13,7 +13,10 @@ export const clockSkewMs = 300_000;
 export const certificateLifeMs: number = 3_650 * 86_400_000;
 /** An admitting entry that found no majority of signatures for this long is withdrawn. */
 export const admissionLifeMs = 60_000;
-export const membersMax = 100_000;
+/** A full view and a digest of all is what this version keeps: slices raise it. */
+export const membersMax = 4_000;
+/** Numbers given out in one epoch; those removed are remembered by everybody. */
+export const numbersMax = 20_000;
 export const tokensMax = 10_000;
 /** Role types in one cluster; a digest carries them all. */
 export const declarationsMax = 256;
@@ -29,10 +32,16 @@ function refusal(code: ErrorCode, sentence: string): Refusal {
   return { code, sentence };
 }
 
-/** The reason to refuse `request` at the time `at`, or nothing. */
+/**
+ * The reason to refuse `request` at the time `at`, or nothing. A token's end is judged by the log's own time, which
+ * never goes back; the joiner's clock by this moment's.
+ */
 export function judgeJoin(state: ControlState, request: JoinRequest, at: WallMs): Refusal | undefined {
   return (
-    judgeToken(state, request, at) ?? judgeTime(request, at) ?? judgeWish(state, request) ?? judgeRoles(state, request)
+    judgeToken(state, request, Math.max(at, state.at)) ??
+    judgeTime(request, at) ??
+    judgeWish(state, request) ??
+    judgeRoles(state, request)
   );
 }
 
@@ -86,6 +95,9 @@ function judgeWish(state: ControlState, request: JoinRequest): Refusal | undefin
   }
   if (state.members.size + state.pending.size >= membersMax) {
     return refusal('refused', `The cluster has ${membersMax} members, the most that it admits; remove some first.`);
+  }
+  if (state.nextNumber > numbersMax) {
+    return refusal('refused', `This cluster has admitted ${numbersMax} nodes, the most of one epoch; make a new one.`);
   }
   return undefined;
 }

@@ -124,11 +124,11 @@ function onBeginAdmission(state: ControlState, command: BeginAdmission): Applied
   if (state.memberByKey(request.signingKey) !== undefined || state.pendingByKey(request.signingKey) !== undefined) {
     return ignored('refused', 'This key is admitted already; ask again to get its certificate.');
   }
-  const refusal = judgeJoin(state, request, state.at);
+  const refusal = judgeJoin(state, request, command.at);
   if (refusal !== undefined) return { kind: 'ignored', refusal };
   countTokenUse(state, request.tokenKey, 1);
   const number = state.nextNumber++;
-  const statement = admitStatement(state, request, number, state.at);
+  const statement = admitStatement(state, request, number, command.at);
   state.pending.set(number, { statement, request, since: state.at });
   return changed({ kind: 'signatures-wanted', statement });
 }

@@ -17,7 +17,7 @@ import type { SigningKey } from '../crypto.ts';
 import { HivemindError } from '../error.ts';
 import type { MonotonicMs, NodeNumber } from '../identity.ts';
 import { type Random, shuffled } from '../seam/random.ts';
-import { type ConfigPage, configPage } from '../wire/peer-message.ts';
+import { type ConfigPage, configPage, type PeerRequest } from '../wire/peer-message.ts';
 import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
 import type { Outbox, Outcome } from './outbox.ts';
@@ -32,10 +32,10 @@ export const configPageBytesMax = 1_048_576;
 const pagesMax = 64;
 /** Configs of owners that are not known yet, kept until their certificates come. */
 const orphansMax = 256;
-/** Bootstrap gives up on peers that do not answer and says how many configs it has. */
-export const bootstrapPatienceMs = 4_000;
 /** A consumer that becomes known this soon after a publication may have asked before it: it is sent the config. */
 export const freshMs = 5_000;
+
+type ConfigSync = Extract<PeerRequest, { readonly kind: 'config-sync' }>;
 
 export class ConfigExchange {
   readonly configs: Configs;
@@ -93,7 +93,7 @@ export class ConfigExchange {
     for (const { name: role } of this.performed) {
       if (this.configs.get(role, this.self) === undefined) continue;
       const [consumer] = shuffled(this.consumers(role), this.random);
-      if (consumer !== undefined) this.sync(role, consumer, at);
+      if (consumer !== undefined) this.syncOwn(role, consumer, at);
     }
   }
 
@@ -108,7 +108,7 @@ export class ConfigExchange {
     let open = asked.length;
     if (open === 0) then(at);
     for (const consumer of asked) {
-      this.sync(role, consumer, at, (_ok, later) => {
+      this.syncOwn(role, consumer, at, (_ok, later) => {
         open--;
         if (open === 0) then(later);
       });
@@ -159,12 +159,21 @@ export class ConfigExchange {
   // — receiving —
 
   onConfigs(from: NodeNumber, configs: readonly Config[], at: Instant): void {
-    for (const config of configs) this.take(config, from, at);
+    for (const config of configs) {
+      // An honest relay has verified what it passes on: one forgery says what the rest is worth.
+      if (this.take(config, from, at) === 'forged') return;
+    }
+  }
+
+  /** What an earlier run held; nobody needs to hear of it again. */
+  recall(configs: readonly Config[]): void {
+    for (const config of configs) this.configs.put(config, this.keyOf(config.owner));
   }
 
   private take(config: Config, from: NodeNumber, at: Instant): PutOutcome | undefined {
     const { directory } = this.membership;
-    if (directory.removed.has(config.owner)) return undefined;
+    const isWanted = config.owner === this.self || this.consumed.includes(config.role);
+    if (!isWanted || directory.removed.has(config.owner)) return undefined;
     const owner = directory.get(config.owner);
     if (owner === undefined) {
       this.keepOrphan(config, from, at);
@@ -217,12 +226,46 @@ export class ConfigExchange {
 
   // — comparing —
 
-  onSync(role: string, hash: Uint8Array, held: readonly HeldSeq[]): ConfigPage {
+  /** Compares what `asker` holds; an owner that consumes nothing of it compares its own config alone. */
+  onSync(asker: NodeNumber, { role, hash, held, ownOnly }: ConfigSync): ConfigPage {
+    if (ownOnly) return this.compareOwn(asker, role, held);
     if (Buffer.compare(hash, this.configs.hash(role)) === 0) return { configs: [], wanted: [] };
     return {
       configs: this.configs.newerThan(role, held, configPageBytesMax),
       wanted: this.consumed.includes(role) ? this.configs.olderThan(role, held) : [],
     };
+  }
+
+  private compareOwn(asker: NodeNumber, role: string, held: readonly HeldSeq[]): ConfigPage {
+    const mine = this.configs.get(role, asker);
+    const theirs = held.find(({ owner }) => owner === asker)?.seq ?? 0;
+    return {
+      configs: mine !== undefined && mine.seq > theirs ? [mine] : [],
+      wanted: this.consumed.includes(role) && theirs > (mine?.seq ?? 0) ? [asker] : [],
+    };
+  }
+
+  /** An owner and one of its consumers: which of them has the newer version of the owner's config? */
+  private syncOwn(
+    role: string,
+    peer: NodeNumber,
+    at: Instant,
+    done: (ok: boolean, at: Instant) => void = () => {},
+  ): void {
+    const target = this.membership.directory.target(peer);
+    if (target === undefined) {
+      done(false, at);
+      return;
+    }
+    const own = this.configs.get(role, this.self);
+    const held = own === undefined ? [] : [{ owner: this.self, seq: own.seq }];
+    const request = { kind: 'config-sync', role, hash: this.configs.hash(role), held, ownOnly: true } as const;
+    const then = (outcome: Outcome<ConfigPage>, later: Instant): void => {
+      if (outcome.ok) for (const config of outcome.value.configs) this.take(config, peer, later);
+      if (outcome.ok && own !== undefined && outcome.value.wanted.includes(this.self)) this.postTo(peer, [own]);
+      done(outcome.ok, later);
+    };
+    this.outbox.ask(target, request, configPage, syncAnswerMs, then, at);
   }
 
   private sync(role: string, peer: NodeNumber, at: Instant, done: (ok: boolean, at: Instant) => void = () => {}): void {
@@ -246,6 +289,7 @@ export class ConfigExchange {
       role,
       hash: this.configs.hash(role),
       held: this.configs.held(role),
+      ownOnly: false,
     } as const;
     const then = (outcome: Outcome<ConfigPage>, later: Instant): void => {
       if (!outcome.ok) {
@@ -274,7 +318,7 @@ export class ConfigExchange {
     let open = asked.length;
     if (open === 0) then(found.list(role), at);
     for (const number of asked) {
-      const request = { kind: 'config-sync', role, hash: new Uint8Array(16), held: [] } as const;
+      const request = { kind: 'config-sync', role, hash: new Uint8Array(16), held: [], ownOnly: false } as const;
       const target = this.membership.directory.target(number);
       const settle = (outcome: Outcome<ConfigPage> | undefined, later: Instant): void => {
         const configs = outcome?.ok === true ? outcome.value.configs : [];

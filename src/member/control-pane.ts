@@ -3,6 +3,7 @@
  * answers keep-alives. Whatever changes the cluster goes through the leader's log; a follower passes it on.
  */
 import { unreachable } from '../assert.ts';
+import { toHex } from '../bytes.ts';
 import type { Certificate, Share } from '../certificate/certificate.ts';
 import { type JoinRequest, verifyJoinRequest } from '../certificate/join-request.ts';
 import { admissionLifeMs, judgeJoin } from '../control/admission-policy.ts';
@@ -12,11 +13,12 @@ import type { AdmittedMember, ControlState } from '../control/control-state.ts';
 import type { KeepAlive, KeepAliveAnswer } from '../control/keep-alive.ts';
 import type { SigningKey } from '../crypto.ts';
 import { HivemindError } from '../error.ts';
-import { endpointText, type LogIndex, type MonotonicMs, type NodeNumber } from '../identity.ts';
+import { endpointText, type Incarnation, type LogIndex, type MonotonicMs, type NodeNumber } from '../identity.ts';
 import type { Raft } from '../raft/raft.ts';
 import type { StreamTarget } from '../seam/streams.ts';
 import { Jury, reportLeaseMs } from '../swim/jury.ts';
-import type { Accusation, Report } from '../swim/message.ts';
+import type { Accusation, Report, Update } from '../swim/message.ts';
+import { observersOf } from '../swim/rings.ts';
 import { type Admission, type PaneAsk, type PaneStatus, reached } from '../wire/peer-message.ts';
 import { DecisionLog, type Verdict } from './decision-log.ts';
 import type { Instant } from './instant.ts';
@@ -53,7 +55,7 @@ export class ControlPane {
   private readonly membership: Membership;
   private readonly outbox: Outbox;
   private readonly signatures: Signatures;
-  private jury = new Jury();
+  private jury = this.newJury();
   /** Since when this node leads: what it was told before says little about now. */
   private leadsSince: MonotonicMs = Number.POSITIVE_INFINITY;
   private readonly joiners = new Map<NodeNumber, Joiner[]>();
@@ -61,6 +63,9 @@ export class ControlPane {
   private readonly leavers = new Map<NodeNumber, StreamTarget>();
   private convictedAt: MonotonicMs = Number.NEGATIVE_INFINITY;
   private leaderSeen: NodeNumber | undefined;
+  /** Entries up to here were applied by an earlier run of this node. */
+  private readonly replayedTo: LogIndex;
+  private isReplay = false;
   private nextHousekeepingAt: MonotonicMs;
 
   constructor(parts: {
@@ -80,6 +85,7 @@ export class ControlPane {
     this.signatures = new Signatures({ key: parts.key, self, directory, outbox });
     this.watch = new PaneWatch(raft, parts.at);
     this.nextHousekeepingAt = parts.at.now;
+    this.replayedTo = raft.commitIndex;
     const onApplied = this.onApplied.bind(this);
     this.log = new DecisionLog({ raft, state, outbox, directory, onApplied });
   }
@@ -114,11 +120,18 @@ export class ControlPane {
     this.followHealth(at);
   }
 
+  private newJury(): Jury {
+    return new Jury((subject) => {
+      const { directory } = this.membership;
+      return observersOf([...this.state.members.keys()], subject, directory.cluster);
+    });
+  }
+
   // — what the leader does by itself —
 
   private lead(at: Instant): void {
     for (const command of this.signatures.takeComplete(at)) this.log.propose(command, () => {}, at);
-    if (at.now < this.verdictsFrom) return;
+    if (at.now < Math.max(this.verdictsFrom, this.jury.nextVerdictAt())) return;
     const members = [...this.state.members.values()];
     const live = members.filter((member) => member.status === 'alive').map((member) => member.number);
     const verdicts = this.jury.verdicts(at.now, live, (number) => this.state.members.get(number)?.incarnation);
@@ -148,7 +161,7 @@ export class ControlPane {
     if (this.leader !== this.leaderSeen) {
       this.leaderSeen = this.leader;
       this.leadsSince = this.leads ? at.now : Number.POSITIVE_INFINITY;
-      this.jury = new Jury();
+      this.jury = this.newJury();
       const term = this.log.raft.term;
       if (this.leader !== undefined) this.outbox.event({ kind: 'leader', number: this.leader, term });
     }
@@ -190,7 +203,7 @@ export class ControlPane {
       this.await(pending.statement.number, then, at);
       return;
     }
-    const refusal = judgeJoin(this.state, request, Math.max(at.wall, this.state.at));
+    const refusal = judgeJoin(this.state, request, at.wall);
     if (refusal !== undefined) {
       then({ ok: false, error: new HivemindError(refusal.code, refusal.sentence) }, at);
       return;
@@ -245,17 +258,19 @@ export class ControlPane {
   /** Carries out what member `from` asked, as the leader. */
   ask(from: NodeNumber, ask: PaneAsk, then: Then<LogIndex>, at: Instant): void {
     const command = this.commandFor(from, ask, at);
-    if (command instanceof HivemindError) {
-      then({ ok: false, error: command }, at);
+    if (command instanceof HivemindError || command === 'stands already') {
+      then(command instanceof HivemindError ? { ok: false, error: command } : { ok: true, value: 0 }, at);
       return;
     }
     this.log.propose(command, (verdict, later) => then(decidedReply(verdict), later), at);
   }
 
-  private commandFor(from: NodeNumber, ask: PaneAsk, at: Instant): Command | HivemindError {
+  /** What stands already needs no entry: an answer was lost, and the same is asked again. */
+  private commandFor(from: NodeNumber, ask: PaneAsk, at: Instant): Command | 'stands already' | HivemindError {
     const dated = { at: at.wall };
     switch (ask.kind) {
       case 'remove':
+        if (this.state.removed.has(ask.number)) return 'stands already';
         return {
           kind: 'begin-removal',
           ...dated,
@@ -263,12 +278,12 @@ export class ControlPane {
           reason: ask.number === from ? 'left' : 'removed',
         };
       case 'return':
-        return { kind: 'return', ...dated, number: from, incarnation: ask.incarnation };
+        return this.returnOf(from, ask.incarnation, at);
       case 'create-token':
         if (ask.notAfter <= at.wall) {
           return new HivemindError('usage', 'A token must expire in the future; give --ttl a longer time.');
         }
-        return { ...ask, ...dated };
+        return this.state.tokens.has(toHex(ask.publicKey)) ? 'stands already' : { ...ask, ...dated };
       case 'revoke-token':
         return { ...ask, ...dated };
       default:
@@ -276,10 +291,25 @@ export class ControlPane {
     }
   }
 
+  /** A return that cannot be is refused without an entry: whoever believes itself down for nothing asks often. */
+  private returnOf(
+    from: NodeNumber,
+    incarnation: Incarnation,
+    at: Instant,
+  ): Command | 'stands already' | HivemindError {
+    const member = this.state.members.get(from);
+    if (member?.status === 'alive') {
+      if (member.incarnation === incarnation) return 'stands already';
+      return new HivemindError('refused', 'This member is not down; its view is to be corrected by the digest.');
+    }
+    return { kind: 'return', at: at.wall, number: from, incarnation };
+  }
+
   // — what the log decided —
 
   private onApplied(index: LogIndex, command: Command, applied: Applied, at: Instant): void {
     this.membership.logIndex = index;
+    this.isReplay = index <= this.replayedTo;
     if (applied.kind === 'ignored') return;
     this.outbox.event({ kind: 'decided', index, what: command.kind });
     for (const event of applied.events) this.onEvent(event, at);
@@ -288,7 +318,7 @@ export class ControlPane {
   private onEvent(event: ControlEvent, at: Instant): void {
     switch (event.kind) {
       case 'signatures-wanted':
-        this.signatures.want(event.statement, this.leader, at);
+        this.signatures.want(event.statement, this.isReplay ? undefined : this.leader, at);
         break;
       case 'admitted':
         this.onAdmitted(event.member, at);
@@ -305,7 +335,7 @@ export class ControlPane {
       case 'convicted':
       case 'returned': {
         const { number, incarnation, status } = event.member;
-        this.membership.publish({ number, incarnation, status }, at);
+        this.tell({ number, incarnation, status }, at);
         break;
       }
       case 'token-changed':
@@ -325,10 +355,16 @@ export class ControlPane {
   /** The removed one is told by the pane itself: nobody else talks to it any more. */
   private onRemoved(number: NodeNumber, certificate: Uint8Array, at: Instant): void {
     this.signatures.settle(number);
-    this.membership.remove(number, certificate, at);
+    this.membership.remove(number, this.isReplay ? undefined : certificate, at);
     const target = this.leavers.get(number);
     this.leavers.delete(number);
-    if (target !== undefined) this.outbox.post(target, { kind: 'removal', certificate });
+    if (target !== undefined && !this.isReplay) this.outbox.post(target, { kind: 'removal', certificate });
+  }
+
+  /** Whoever was there when it was decided has heard of it; a restart only learns it again. */
+  private tell(update: Update, at: Instant): void {
+    if (this.isReplay) this.membership.correct(update, at);
+    else this.membership.publish(update, at);
   }
 
   private onAdmitted(member: AdmittedMember, at: Instant): void {
@@ -336,12 +372,12 @@ export class ControlPane {
     this.signatures.settle(number);
     if (certificate === undefined) return;
     const { directory } = this.membership;
-    const record = directory.admit(certificate.bytes, at.wall);
+    const record = directory.admit(certificate.bytes, at.wall, number);
     directory.declare([...this.state.declarations.values()]);
     if (record === undefined) return;
     if (member.locator !== undefined) directory.locate(member.locator);
     this.membership.learn(record, 'alive', incarnation, at);
-    this.membership.publish({ number, incarnation, status: 'alive' }, at);
+    this.tell({ number, incarnation, status: 'alive' }, at);
     const admission = this.admissionOf(certificate);
     for (const joiner of this.joiners.get(number) ?? []) joiner.then({ ok: true, value: admission }, at);
     this.joiners.delete(number);

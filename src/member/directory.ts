@@ -7,7 +7,7 @@ import { type ControlSet, controlSetOf, isAdmission, verifyCertificate } from '.
 import { encodeGenesis, type Genesis, genesisHash } from '../certificate/genesis.ts';
 import type { RoleDeclaration } from '../certificate/join-request.ts';
 import { type Locator, verifyLocator } from '../certificate/locator.ts';
-import { clockSkewMs, membersMax } from '../control/admission-policy.ts';
+import { clockSkewMs, declarationsMax, membersMax } from '../control/admission-policy.ts';
 import { controlRole } from '../control/control-state.ts';
 import type { Endpoint, NodeNumber, WallMs } from '../identity.ts';
 import type { StreamTarget } from '../seam/streams.ts';
@@ -24,9 +24,6 @@ export interface MemberRecord {
   /** Where to reach it, the best first. */
   readonly endpoints: readonly Endpoint[];
 }
-
-/** Role declarations that a node keeps. */
-const declarationsMax = 256;
 
 export class Directory {
   readonly genesis: Genesis;
@@ -89,13 +86,13 @@ export class Directory {
     return [...this.controlSet.signingKeys.keys()];
   }
 
-  /** Keeps the member that a majority certified; nothing when the certificate is not right, or it was removed. */
-  admit(certificate: Uint8Array, wall: WallMs): MemberRecord | undefined {
+  /** Keeps the member that a majority certified as `claimed`; nothing when that is not so, or it was removed. */
+  admit(certificate: Uint8Array, wall: WallMs, claimed: NodeNumber): MemberRecord | undefined {
     const verified = verifyCertificate(certificate, this.controlSet);
     if (!isAdmission(verified)) return undefined;
     const { number, notBefore, notAfter, name, roles, signingKey, exchangeKey } = verified.statement;
     if (wall < notBefore - clockSkewMs || wall > notAfter + clockSkewMs) return undefined;
-    if (this.removed.has(number) || this.isControl(number)) return undefined;
+    if (number !== claimed || this.removed.has(number) || this.isControl(number)) return undefined;
     const known = this.records.get(number);
     if (known !== undefined) return known;
     if (this.records.size >= membersMax) return undefined;
@@ -134,7 +131,9 @@ export class Directory {
     this.removed.add(number);
     this.records.delete(number);
     this.sorted = undefined;
-    if (record !== undefined) this.numbersByKey.delete(toHex(record.signingKey));
+    const key = record === undefined ? '' : toHex(record.signingKey);
+    // Who joined anew with the same key has it under its new number.
+    if (this.numbersByKey.get(key) === number) this.numbersByKey.delete(key);
     return record;
   }
 
@@ -171,7 +170,7 @@ export function acceptCredential(
   const input = new ByteReader(credential);
   const [certificate, locator] = [input.bytes(), input.bytes()];
   if (!input.done) return undefined;
-  if (certificate.length > 0 && directory.get(number) === undefined) directory.admit(certificate, wall);
+  if (certificate.length > 0 && directory.get(number) === undefined) directory.admit(certificate, wall, number);
   const known = directory.get(number)?.locator?.bytes;
   // Every connection brings it along: what is held already is not verified again.
   if (known === undefined || !equalBytes(known, locator)) directory.locate(locator);

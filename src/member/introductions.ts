@@ -48,16 +48,17 @@ export class Introductions {
     this.fetchAt = Number.POSITIVE_INFINITY;
     const bySource = new Map<NodeNumber, NodeNumber[]>();
     for (const [number, each] of this.unknown) {
-      const source = this.sourceFor(each);
+      const source = this.sourceFor(number, each);
       bySource.set(source, [...(bySource.get(source) ?? []), number]);
       each.attempts++;
     }
     for (const [source, numbers] of bySource) this.fetch(source, numbers.slice(0, factsNumbersMax), at);
   }
 
-  /** First whoever told; after that a control node, who knows everybody. */
-  private sourceFor(unknown: Unknown): NodeNumber {
-    if (unknown.attempts === 0) return unknown.toldBy;
+  /** First whoever told; after that, and for what a certificate does not say, a control node. */
+  private sourceFor(number: NodeNumber, unknown: Unknown): NodeNumber {
+    const isCertified = this.membership.directory.get(number) !== undefined;
+    if (unknown.attempts === 0 && !isCertified) return unknown.toldBy;
     const controlNodes = this.membership.directory.controlNumbers();
     return controlNodes[unknown.attempts % controlNodes.length] ?? unknown.toldBy;
   }
@@ -74,7 +75,7 @@ export class Introductions {
       facts,
       answerMs,
       (outcome, later) => {
-        if (outcome.ok) this.membership.merge(outcome.value, later);
+        if (outcome.ok) this.membership.merge(outcome.value, source, later);
         this.settle(numbers, later);
       },
       at,

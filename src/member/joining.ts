@@ -36,7 +36,8 @@ export interface JoinAttempt {
 
 export function prepareJoin(options: JoinerOptions): JoinAttempt {
   const { name, roles, endpoints, signingKey, exchangeKey, token, at } = options;
-  const locator = signLocator(signingKey, token.cluster, 1, endpoints);
+  // A time rather than 1: whoever joins again, from elsewhere, must be believed over its first try.
+  const locator = signLocator(signingKey, token.cluster, at, endpoints);
   const wish = { name, roles, locator, exchangeKey: exchangeKey.publicKey, askedAt: at };
   const { bytes } = signJoinRequest(wish, signingKey, token.key, token.genesisHash);
   return { request: encodeRequest({ kind: 'join', request: bytes, hops: 0 }), locator: locator.bytes };

@@ -3,7 +3,7 @@ import type { Genesis } from '../certificate/genesis.ts';
 import type { RoleDeclaration } from '../certificate/join-request.ts';
 import { type Locator, signLocator, verifyLocator } from '../certificate/locator.ts';
 import type { ExchangeKey, SigningKey } from '../crypto.ts';
-import type { Endpoint, NodeNumber } from '../identity.ts';
+import type { Endpoint, NodeNumber, WallMs } from '../identity.ts';
 import type { StoredLog } from '../seam/log-store.ts';
 import type { Random } from '../seam/random.ts';
 import type { SwimSettings } from '../swim/settings.ts';
@@ -28,10 +28,13 @@ export interface MemberOptions {
   readonly swim: SwimSettings;
 }
 
-/** The remembered locator while the addresses are the same, else the next version. */
-export function nextLocator(options: MemberOptions): Locator {
+/**
+ * The remembered locator while the addresses are the same, else a later version: by the time of day, so that it is
+ * later than one that was lost with the memory, too.
+ */
+export function nextLocator(options: MemberOptions, wall: WallMs): Locator {
   const { genesis, memory, signingKey, endpoints } = options;
   const last = memory?.locator === undefined ? undefined : verifyLocator(memory.locator, genesis.cluster);
   if (last !== undefined && JSON.stringify(last.endpoints) === JSON.stringify(endpoints)) return last;
-  return signLocator(signingKey, genesis.cluster, (last?.version ?? 0) + 1, endpoints);
+  return signLocator(signingKey, genesis.cluster, Math.max((last?.version ?? 0) + 1, wall), endpoints);
 }

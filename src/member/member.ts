@@ -81,7 +81,7 @@ export class Member {
     this.certificate = memory?.certificate;
     this.outbox = new Outbox();
     this.directory = new Directory(genesis);
-    this.locator = nextLocator(options);
+    this.locator = nextLocator(options, at.wall);
     const { cluster } = genesis;
     const swim = new Swim({ self: number, settings: options.swim, random, cluster, now: at.now });
     this.membership = new Membership({
@@ -112,7 +112,6 @@ export class Member {
     this.desk = new RequestDesk(this, this.outbox);
     this.news = new SwimNews(this, this.introductions, this.outbox, {
       onConvicted: (later) => this.standing.onConvicted(later),
-      onChange: (later) => this.recollection.softly(later),
     });
     this.recollection = new Recollection(this.outbox, () => this.memory(), at);
     this.standing = new OwnStanding({
@@ -120,6 +119,7 @@ export class Member {
       leaving: memory?.leaving ?? false,
       ask: (ask, then, later) => this.ask(ask, then, later),
       onChange: (later) => this.recollection.soon(later),
+      onMistaken: (later) => this.client.refresh(later),
     });
     this.recall(memory, at);
   }
@@ -166,6 +166,7 @@ export class Member {
     this.introductions.tick(at);
     this.exchange.tick(at);
     this.standing.tick(at);
+    if (this.outbox.takeEventful()) this.recollection.softly(at);
     this.recollection.tick(at);
     return this.outbox.take();
   }
@@ -321,7 +322,6 @@ export class Member {
         break;
       case 'configs':
         this.exchange.onConfigs(from, post.configs, at);
-        this.recollection.softly(at);
         break;
       case 'removal':
         this.membership.onRemoval(post.certificate, at);
@@ -338,7 +338,6 @@ export class Member {
     this.membership.learn(record, 'alive', 0, at);
     this.exchange.onMember(number, at);
     if (!this.directory.isComplete(number)) this.introductions.want(number, number, at);
-    this.recollection.softly(at);
   }
 
   private onForgotten(number: NodeNumber): void {
@@ -351,7 +350,7 @@ export class Member {
   private recall(memory: MemberMemory | undefined, at: Instant): void {
     this.directory.declare(this.roles);
     this.directory.locate(this.locator.bytes);
-    if (this.certificate !== undefined) this.directory.admit(this.certificate, at.wall);
+    if (this.certificate !== undefined) this.directory.admit(this.certificate, at.wall, this.number);
     this.directory.locate(this.locator.bytes);
     this.membership.swim.setControlNodes(this.directory.controlNumbers());
     for (const number of this.directory.controlNumbers()) {
@@ -360,7 +359,7 @@ export class Member {
     }
     if (memory !== undefined) {
       this.membership.mergeDigest(memory.digest, at);
-      this.exchange.onConfigs(this.number, memory.configs, at);
+      this.exchange.recall(memory.configs);
     }
     if (memory?.locator === undefined || !equalBytes(memory.locator, this.locator.bytes)) {
       this.membership.spread({ kind: 'locator', number: this.number, locator: this.locator.bytes }, at);
@@ -417,6 +416,14 @@ export class Member {
   private openPane(options: MemberOptions, at: Instant): ControlPane | undefined {
     const { storedLog, random, genesis, number } = options;
     if (storedLog === undefined) return undefined;
+    const committed = options.memory?.commitIndex ?? 0;
+    if (committed > storedLog.entries.length) {
+      // Voting without entries that this node helped to commit could lose them for all.
+      const left = storedLog.entries.length;
+      const sentence = `The event log has lost entries: ${committed} were committed, ${left} are left; `;
+      throw new HivemindError('data-corrupt', `${sentence}restore this control node's data.`);
+    }
+    this.membership.swim.heedPaneAlone();
     const raft = new Raft({
       self: number,
       voters: this.directory.controlNumbers(),
@@ -424,7 +431,7 @@ export class Member {
       random,
       hardState: storedLog.hardState,
       entries: storedLog.entries,
-      committed: Math.min(options.memory?.commitIndex ?? 0, storedLog.entries.length),
+      committed,
       now: at.now,
     });
     const state = new ControlState(genesis, this.directory.genesisHash);

@@ -53,7 +53,15 @@ export class Membership {
 
   /** The pane decided this: apply it and spread it. */
   publish(update: Update, at: Instant): void {
+    if (this.directory.get(update.number) === undefined) return;
     this.sink(this.swim.publish(update, at.now), at);
+  }
+
+  /** The pane's own word on a standing, which whoever else is concerned has heard already. */
+  correct(update: Update, at: Instant): void {
+    // A log that is replayed speaks of members whose removal is remembered already.
+    if (this.directory.get(update.number) === undefined) return;
+    this.sink(this.swim.correct(update, at.now), at);
   }
 
   spread(rumour: Rumour, at: Instant): void {
@@ -63,7 +71,7 @@ export class Membership {
   /** Out for good. With its certificate the removal is passed on. */
   remove(number: NodeNumber, certificate: Uint8Array | undefined, at: Instant): void {
     if (certificate !== undefined) this.spread({ kind: 'removal', certificate }, at);
-    if (this.directory.removed.has(number)) return;
+    if (this.directory.removed.has(number) || this.directory.isControl(number)) return;
     if (number === this.self) {
       this.outbox.event({ kind: 'removed-me' });
       return;
@@ -85,25 +93,36 @@ export class Membership {
     if (moved !== undefined) this.outbox.event({ kind: 'moved', number: moved.number, endpoints: moved.endpoints });
   }
 
-  /** Takes over facts that a peer sent: each counts as far as it is signed, statuses as any gossip does. */
-  merge(facts: Facts, at: Instant): void {
-    this.directory.declare(facts.declarations);
-    for (const each of facts.members) this.mergeMember(each, at);
+  /**
+   * Takes over facts that a peer sent. Certificates and locators are signed and count whoever sends them; what
+   * roles declare, and who is down, is a control node's to say.
+   */
+  merge(facts: Facts, sender: NodeNumber, at: Instant): void {
+    const isPane = this.directory.isControl(sender);
+    if (isPane) this.directory.declare(facts.declarations);
+    for (const each of facts.members) {
+      const record = this.mergeMember(each, at);
+      if (record !== undefined) this.learn(record, isPane ? each.status : 'alive', isPane ? each.incarnation : 0, at);
+    }
   }
 
-  /** The same for a control node's digest, whose word on removals counts as well. */
+  /** A control node's digest corrects what gossip said, unless it is older than what is known already. */
   mergeDigest(digest: Digest, at: Instant): void {
-    for (const number of digest.removed) this.remove(number, undefined, at);
-    this.merge(digest, at);
+    for (const number of digest.removed) if (number !== this.self) this.remove(number, undefined, at);
+    this.directory.declare(digest.declarations);
+    for (const each of digest.members) {
+      const record = this.mergeMember(each, at);
+      if (record === undefined) continue;
+      this.learn(record, each.status, each.incarnation, at);
+      if (digest.logIndex >= this.logIndex) this.correct(each, at);
+    }
     this.logIndex = Math.max(this.logIndex, digest.logIndex);
   }
 
-  private mergeMember(facts: MemberFacts, at: Instant): void {
-    if (facts.certificate !== undefined) this.directory.admit(facts.certificate, at.wall);
-    const record = this.directory.get(facts.number);
-    if (record === undefined) return;
+  private mergeMember(facts: MemberFacts, at: Instant): MemberRecord | undefined {
+    if (facts.certificate !== undefined) this.directory.admit(facts.certificate, at.wall, facts.number);
     if (facts.locator !== undefined) this.onLocator(facts.locator);
-    this.learn(record, facts.status, facts.incarnation, at);
+    return this.directory.get(facts.number);
   }
 
   factsOf(number: NodeNumber): MemberFacts | undefined {

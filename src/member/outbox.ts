@@ -21,12 +21,14 @@ export class Outbox {
   /** Requests of peers that are not answered yet; the connections bound how many. */
   private readonly begun = new Map<number, string>();
   private nextId = 1;
+  private eventful = false;
 
   push(effect: MemberEffect): void {
     this.effects.push(effect);
   }
 
   event(event: MemberEvent): void {
+    this.eventful = true;
     this.push({ kind: 'event', event });
   }
 
@@ -76,6 +78,13 @@ export class Outbox {
     const continuation = this.asks.get(id);
     this.asks.delete(id);
     continuation?.(outcome, at);
+  }
+
+  /** Whether anything happened since this was asked last. */
+  takeEventful(): boolean {
+    const was = this.eventful;
+    this.eventful = false;
+    return was;
   }
 
   /** Everything that this step wants done, in order. */

@@ -19,6 +19,7 @@ export class OwnStanding {
   private readonly outbox: Outbox;
   private readonly ask: (ask: PaneAsk, then: Then, at: Instant) => void;
   private readonly onChange: (at: Instant) => void;
+  private readonly onMistaken: (at: Instant) => void;
   private leaving: boolean;
   private askAgainAt: MonotonicMs;
 
@@ -31,6 +32,8 @@ export class OwnStanding {
     readonly ask: (ask: PaneAsk, then: Then, at: Instant) => void;
     /** The intention changed: it must outlive this process. */
     readonly onChange: (at: Instant) => void;
+    /** The pane holds this member for alive: what says otherwise here is wrong. */
+    readonly onMistaken: (at: Instant) => void;
     readonly at: Instant;
   }) {
     this.self = parts.self;
@@ -38,6 +41,7 @@ export class OwnStanding {
     this.outbox = parts.outbox;
     this.ask = parts.ask;
     this.onChange = parts.onChange;
+    this.onMistaken = parts.onMistaken;
     this.leaving = parts.leaving;
     this.askAgainAt = parts.leaving ? parts.at.now : Number.POSITIVE_INFINITY;
   }
@@ -85,8 +89,9 @@ export class OwnStanding {
   private comeBack(at: Instant): void {
     const published = this.membership.swim.publishedOf(this.self);
     if (published?.status !== 'down') return;
-    const onOutcome: Then = (_outcome, later) => {
+    const onOutcome: Then = (outcome, later) => {
       this.askAgainAt = later.now + askAgainMs;
+      if (!outcome.ok && outcome.error.code === 'refused') this.onMistaken(later);
     };
     this.ask({ kind: 'return', incarnation: published.incarnation + 1 }, onOutcome, at);
   }

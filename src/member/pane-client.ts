@@ -3,6 +3,7 @@
  * to the leader through whichever control node answers (design rule 11).
  */
 import { ByteWriter } from '../bytes.ts';
+import { majorityOf } from '../certificate/certificate.ts';
 import type { Codec } from '../codec.ts';
 import type { KeepAlive, KeepAliveAnswer, MachineLoad } from '../control/keep-alive.ts';
 import { sha256 } from '../crypto.ts';
@@ -23,6 +24,8 @@ export const keepAliveUrgentMs = 1_000;
 export const keepAliveAnswerMs = 500;
 /** Silence of all of them for so long is "no pane". */
 export const paneSilenceMs = 3_000;
+/** Hints lead to a keep-alive at most this often: anybody may spread them. */
+const askSoonPeriodMs = 500;
 /** One attempt at one control node, and the pause before all are tried again. */
 export const askAttemptMs = 9_000;
 export const askPauseMs = 300;
@@ -65,6 +68,9 @@ export class PaneClient {
   private degradedBy: { readonly since: WallMs } | undefined;
   private mismatches = 0;
   private pulling = false;
+  /** Control nodes that refused this node as no member, since one last answered it. */
+  private readonly notAdmittedBy = new Set<NodeNumber>();
+  private askedSoonAt: MonotonicMs = Number.NEGATIVE_INFINITY;
   private waiting: WaitingAsk[] = [];
   load: MachineLoad = { cores: 1, load15: 0, memoryFreeBytes: 0, memoryTotalBytes: 0 };
 
@@ -114,7 +120,9 @@ export class PaneClient {
 
   /** Something hints that the pane changed: ask now. */
   askSoon(at: Instant): void {
-    this.nextKeepAliveAt = Math.min(this.nextKeepAliveAt, at.now);
+    const from = Math.max(at.now, this.askedSoonAt + askSoonPeriodMs);
+    this.askedSoonAt = from;
+    this.nextKeepAliveAt = Math.min(this.nextKeepAliveAt, from);
   }
 
   // — keep-alives —
@@ -179,16 +187,17 @@ export class PaneClient {
     this.unansweredSince = undefined;
     this.allSilent = false;
     const { leader } = answer.health;
-    this.view = { ...this.view, leader, epoch: answer.epoch, logIndex: answer.logIndex, heardAt: at.wall };
-    this.compare(from, answer, at);
+    this.view = { ...this.view, leader, logIndex: answer.logIndex, heardAt: at.wall };
+    this.notAdmittedBy.clear();
     if (answer.health.state === 'healthy') {
       this.become('healthy', answer.health.since, at);
       // An election is under way: soon there is a leader to know.
       this.nextKeepAliveAt = at.now + (leader === 0 ? keepAliveUrgentMs : keepAlivePeriodMs);
-      return;
+    } else {
+      this.degradedBy = { since: answer.health.since };
+      this.askNext(at);
     }
-    this.degradedBy = { since: answer.health.since };
-    this.askNext(at);
+    this.compare(from, answer, at);
   }
 
   private become(state: PaneState, since: WallMs, at: Instant): void {
@@ -218,9 +227,21 @@ export class PaneClient {
       this.pulling = false;
       this.mismatches = 0;
       if (outcome.ok) this.membership.mergeDigest(outcome.value, later);
-      else if (outcome.error.code === 'not-admitted') this.outbox.event({ kind: 'removed-me' });
+      else if (outcome.error.code === 'not-admitted') this.onNotAdmitted(from);
     };
     this.outbox.ask(target, { kind: 'digest' }, digest, askAttemptMs, then, at);
+  }
+
+  /** One control node may be wrong, or lie; of a majority one is right. */
+  private onNotAdmitted(by: NodeNumber): void {
+    this.notAdmittedBy.add(by);
+    const majority = majorityOf(this.membership.directory.controlNumbers().length);
+    if (this.notAdmittedBy.size >= majority) this.outbox.event({ kind: 'removed-me' });
+  }
+
+  /** This node believes something that the pane refuses: it takes over what the pane says. */
+  refresh(at: Instant): void {
+    this.askWhy(at);
   }
 
   // — requests —

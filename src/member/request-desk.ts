@@ -98,7 +98,7 @@ export class RequestDesk {
         else this.outbox.answer(id, paneStatus, pane.status());
         break;
       case 'config-sync':
-        this.outbox.answer(id, configPage, exchange.onSync(request.role, request.hash, request.held));
+        this.outbox.answer(id, configPage, exchange.onSync(from, request));
         break;
       case 'role':
         this.onRole(id, from, request);
@@ -129,6 +129,10 @@ export class RequestDesk {
   // — asks —
 
   private onAskPane(id: number, from: NodeNumber, request: RequestOf<'ask-pane'>, at: Instant): void {
+    if (this.member.pane === undefined) {
+      this.refuseAsNoControlNode(id);
+      return;
+    }
     const isPassedOn = this.member.directory.isControl(from);
     const asker = isPassedOn ? request.from : from;
     const reply = (outcome: Outcome<LogIndex>): void => {

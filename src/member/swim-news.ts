@@ -23,8 +23,6 @@ export interface NewsParts {
 export interface NewsListeners {
   /** This member is published as down: it has to ask for its return. */
   onConvicted(at: Instant): void;
-  /** Something is worth remembering. */
-  onChange(at: Instant): void;
 }
 
 export class SwimNews {
@@ -105,6 +103,5 @@ export class SwimNews {
         unreachable(event);
     }
     if (event.kind === 'probe-missed' && this.parts.directory.isControl(event.number)) this.parts.client.askSoon(at);
-    this.listeners.onChange(at);
   }
 }

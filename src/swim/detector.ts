@@ -57,7 +57,7 @@ export class Detector {
 
   setQuorum(healthy: boolean): void {
     if (healthy === (this.hints === undefined)) return;
-    this.hints = healthy ? undefined : new Jury();
+    this.hints = healthy ? undefined : new Jury((subject) => this.watchersOf(subject));
     for (const doubt of this.doubts.values()) doubt.hinted = false;
   }
 
@@ -260,16 +260,20 @@ export class Detector {
 
   /** The member, when it is this node's to observe and not held down already. */
   private observed(subject: NodeNumber): Member | undefined {
-    const { roster, self, cluster } = this.seams;
+    const { roster, self } = this.seams;
     const member = roster.get(subject);
     if (member?.status !== 'alive' || subject === self) return undefined;
-    return observersOf(roster.numbers(), subject, cluster).includes(self) ? member : undefined;
+    return this.watchersOf(subject).includes(self) ? member : undefined;
+  }
+
+  private watchersOf(subject: NodeNumber): readonly NodeNumber[] {
+    return observersOf(this.seams.roster.numbers(), subject, this.seams.cluster);
   }
 
   /** Those of its observers who could check, this node apart. */
   private otherObservers(subject: NodeNumber): readonly NodeNumber[] {
-    const { roster, self, cluster } = this.seams;
-    return observersOf(roster.numbers(), subject, cluster).filter(
+    const { roster, self } = this.seams;
+    return this.watchersOf(subject).filter(
       (number) =>
         number !== self && roster.get(number)?.status === 'alive' && this.doubts.get(number)?.isSuspicion !== true,
     );

@@ -31,15 +31,21 @@ interface Case {
 type IncarnationOf = (number: NodeNumber) => Incarnation | undefined;
 
 /**
- * The leader's tally of reports: whoever a majority of the other live members reports is convicted. It decides
+ * The leader's tally of reports: whoever a majority of its live observers reports is convicted. It decides
  * nothing for ever: until the pane has published a verdict, continuing reports bring the same one again.
  */
 export class Jury {
   /** Testimonies ignored because too many subjects were on trial. */
   dropped = 0;
+  private readonly observersOf: (subject: NodeNumber) => readonly NodeNumber[];
   private readonly cases = new Map<NodeNumber, Case>();
   private batchOpenedAtMs: MonotonicMs | undefined;
   private dueAtMs: MonotonicMs = Number.POSITIVE_INFINITY;
+
+  /** @param observersOf who watches a subject: only they are its jurors */
+  constructor(observersOf: (subject: NodeNumber) => readonly NodeNumber[]) {
+    this.observersOf = observersOf;
+  }
 
   /** `from` says that the window of `subject` has run out. */
   report(from: NodeNumber, subject: NodeNumber, incarnation: Incarnation, now: MonotonicMs): void {
@@ -60,10 +66,10 @@ export class Jury {
     return this.dueAtMs;
   }
 
-  /** Whether a majority of the live members other than `subject` reports it now, by this incarnation. */
+  /** Whether a majority of the live observers of `subject` reports it now, by this incarnation. */
   hasMajority(subject: NodeNumber, incarnation: Incarnation, live: readonly NodeNumber[], now: MonotonicMs): boolean {
     const jurors = new Set(live);
-    return this.reportersOf(subject, incarnation, jurors, now) >= majorityWithout(subject, jurors);
+    return this.reportersOf(subject, incarnation, jurors, now) >= this.majorityFor(subject, jurors);
   }
 
   /**
@@ -132,7 +138,7 @@ export class Jury {
       const incarnation = incarnationOf(number);
       if (incarnation === undefined || !jurors.has(number)) continue;
       const reporters = this.reportersOf(number, incarnation, jurors, now);
-      if (reporters < majorityWithout(number, jurors)) continue;
+      if (reporters < this.majorityFor(number, jurors)) continue;
       const lead = clearest === undefined ? 1 : reporters - clearest.reporters || clearest.number - number;
       if (lead > 0) clearest = { number, incarnation, reporters };
     }
@@ -153,6 +159,11 @@ export class Jury {
     return count;
   }
 
+  private majorityFor(subject: NodeNumber, jurors: ReadonlySet<NodeNumber>): number {
+    const live = this.observersOf(subject).filter((number) => number !== subject && jurors.has(number));
+    return Math.floor(live.length / 2) + 1;
+  }
+
   private moreMayFollow(batch: readonly Verdict[]): boolean {
     const judged = new Set(batch.map(({ number }) => number));
     for (const [subject, { accusedUntilMs }] of this.cases) {
@@ -160,9 +171,4 @@ export class Jury {
     }
     return false;
   }
-}
-
-function majorityWithout(subject: NodeNumber, jurors: ReadonlySet<NodeNumber>): number {
-  const others = jurors.has(subject) ? jurors.size - 1 : jurors.size;
-  return Math.floor(others / 2) + 1;
 }

@@ -66,6 +66,7 @@ export class Swim {
   private readonly detector: Detector;
   private gossipAtMs: MonotonicMs = Number.POSITIVE_INFINITY;
   private oversizeRumours = 0;
+  private heedsGossip = true;
 
   constructor({ self, settings, random, cluster, now }: SwimOptions) {
     this.self = self;
@@ -154,6 +155,26 @@ export class Swim {
     return true;
   }
 
+  /** On a control node: its log says who is down, and no gossip does. */
+  heedPaneAlone(): void {
+    this.heedsGossip = false;
+  }
+
+  /**
+   * The pane's word on a member, against whatever gossip said: a standing that only gossip made, by mistake or on
+   * purpose, does not outlive it.
+   */
+  correct({ number, incarnation, status }: Update, now: MonotonicMs): readonly SwimEffect[] {
+    const before = this.roster.get(number);
+    if (before === undefined) return this.setMember(number, incarnation, status, now);
+    if (before.incarnation === incarnation && before.status === status) return [];
+    this.rumours.dropUpdate(number);
+    this.roster.apply({ number, incarnation, status }, now);
+    if (status === 'down' && before.status === 'alive') this.onDown({ number, incarnation, status });
+    if (status === 'alive') this.onAlive({ number, incarnation, status }, before.status === 'down', now);
+    return this.flush();
+  }
+
   receive(from: NodeNumber, message: SwimMessage, now: MonotonicMs): readonly SwimEffect[] {
     if (from === this.self) return [];
     this.dispatch(from, message, now);
@@ -206,7 +227,7 @@ export class Swim {
   }
 
   private onGossip(from: NodeNumber, { updates, rumours }: Gossip, now: MonotonicMs): void {
-    for (const update of updates) this.onUpdate(from, update, now);
+    if (this.heedsGossip) for (const update of updates) this.onUpdate(from, update, now);
     for (const rumour of rumours) this.onRumour(from, rumour);
   }
 

@@ -55,6 +55,8 @@ export type PeerRequest =
       readonly role: string;
       readonly hash: Uint8Array;
       readonly held: readonly HeldSeq[];
+      /** Only the asker's own config is compared. */
+      readonly ownOnly: boolean;
     }
   | { readonly kind: 'role'; readonly role: string; readonly body: Uint8Array }
   /** "Are you there?" Anyone may ask; a joiner is asked before it is admitted. */
@@ -192,7 +194,7 @@ export const peerRequest: Codec<PeerRequest> = variants<PeerRequest>({
   facts: [4, { numbers: list(nodeNumber, factsNumbersMax) }],
   log: [5, { from: counter, most: uint(logPageEntriesMax) }],
   'pane-status': [6, {}],
-  'config-sync': [7, { role: label, hash: fixedBytes(16), held: list(heldSeq, configsPerRoleMax) }],
+  'config-sync': [7, { role: label, hash: fixedBytes(16), held: list(heldSeq, configsPerRoleMax), ownOnly: bool }],
   role: [8, { role: label, body: bytes(rolePayloadBytesMax) }],
   reach: [9, {}],
 });

@@ -206,7 +206,7 @@ describe('a stranger with a key', () => {
     { kind: 'facts', numbers: [1] },
     { kind: 'log', from: 1, most: 10 },
     { kind: 'pane-status' },
-    { kind: 'config-sync', role: 'host', hash: randomBytes(16), held: [] },
+    { kind: 'config-sync', role: 'host', hash: randomBytes(16), held: [], ownOnly: false },
     { kind: 'role', role: 'host', body: new Uint8Array(1) },
     { kind: 'ask-pane', from: 4, ask: { kind: 'remove', number: 4 }, hops: 0 },
     {

@@ -35,7 +35,10 @@ const requests: { readonly [K in PeerRequest['kind']]: readonly [Extract<PeerReq
     facts: [{ kind: 'facts', numbers: [1] }, ['member', 'control']],
     log: [{ kind: 'log', from: 1, most: 10 }, ['member', 'control']],
     'pane-status': [{ kind: 'pane-status' }, ['member', 'control']],
-    'config-sync': [{ kind: 'config-sync', role: 'host', hash: new Uint8Array(16), held: [] }, ['member', 'control']],
+    'config-sync': [
+      { kind: 'config-sync', role: 'host', hash: new Uint8Array(16), held: [], ownOnly: false },
+      ['member', 'control'],
+    ],
     role: [{ kind: 'role', role: 'host', body: nothing }, ['member', 'control']],
     reach: [{ kind: 'reach' }, ['stranger', 'member', 'control']],
   };

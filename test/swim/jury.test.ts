@@ -4,10 +4,12 @@ import type { NodeNumber } from '../../src/identity.ts';
 import { batchHoldMaxMs, batchHoldMs, casesMax, Jury, reportLeaseMs } from '../../src/swim/jury.ts';
 
 const seven = [1, 2, 3, 4, 5, 6, 7];
+const hundred = Array.from({ length: 100 }, (_, position) => position + 1);
+const everybody = (): readonly NodeNumber[] => hundred;
 const noIncarnations = (): number => 0;
 
 function juryWith(reports: Readonly<Record<number, readonly NodeNumber[]>>, now = 0): Jury {
-  const jury = new Jury();
+  const jury = new Jury(everybody);
   for (const [subject, reporters] of Object.entries(reports)) {
     for (const from of reporters) jury.report(from, Number(subject), 0, now);
   }
@@ -93,7 +95,7 @@ test('until the pane has published a verdict, further reports bring it again', (
 });
 
 test('made-up subjects fill the jury only until it sits', () => {
-  const jury = new Jury();
+  const jury = new Jury(everybody);
   for (let subject = 100; subject < 101 + casesMax; subject++) jury.report(1, subject, 0, 0);
   assert.equal(jury.dropped, 1);
   jury.verdicts(0, seven, noIncarnations);

@@ -46,7 +46,7 @@ export class VirtualCluster {
   readonly nodes: Map<NodeNumber, VirtualNode> = new Map();
   readonly seen: Seen[] = [];
   readonly convictions: Conviction[] = [];
-  readonly jury: Jury = new Jury();
+  readonly jury: Jury = new Jury(() => [...this.nodes.keys()]);
   datagrams = 0;
   nowMs = 0;
   /** Which datagrams are lost; by default each with the probability given. */

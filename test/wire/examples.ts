@@ -91,7 +91,13 @@ export const requests: Examples<PeerRequest> = {
   facts: { kind: 'facts', numbers: [4, 5] },
   log: { kind: 'log', from: 7, most: 100 },
   'pane-status': { kind: 'pane-status' },
-  'config-sync': { kind: 'config-sync', role: 'host', hash: filled(16, 3), held: [{ owner: 4, seq: 2 }] },
+  'config-sync': {
+    kind: 'config-sync',
+    role: 'host',
+    hash: filled(16, 3),
+    held: [{ owner: 4, seq: 2 }],
+    ownOnly: true,
+  },
   role: { kind: 'role', role: 'dns', body: utf8('body') },
   reach: { kind: 'reach' },
 };

@@ -176,7 +176,7 @@ describe('on the wire', () => {
   test('a kind that this version does not know is nothing', () => {
     for (const number of [0, 11, 65_535, -1, 1.5, '1', null, [1]]) {
       assert.equal(decodeCommand(pack([number, 1, 2])), undefined);
-      assert.equal(decodeRequest(pack([number === 11 ? 9 : number, 'host', 1])), undefined);
+      assert.equal(decodeRequest(pack([number === 11 ? 10 : number, 'host', 1])), undefined);
       assert.equal(decodePost(pack([number, 1])), undefined);
       assert.equal(decodeRumour(pack([number, 1])), undefined);
       assert.equal(decodeDatagramBody(pack([[number === 11 ? 9 : number, 1]])), undefined);

@@ -1,0 +1,125 @@
+/** What one compromised member, with its keys and its place in the cluster, cannot do to the others. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { HivemindError } from '../../src/error.ts';
+import type { LogIndex } from '../../src/identity.ts';
+import type { SimCluster } from '../../src/sim/sim-cluster.ts';
+import type { SimNode } from '../../src/sim/sim-node.ts';
+import type { PaneAsk } from '../../src/wire/peer-message.ts';
+import { becomesWhole, membersOf, nodeOf, wholeCluster } from './scene.ts';
+
+function statusesOf(cluster: SimCluster, subject: number): readonly string[] {
+  return membersOf(cluster).map(({ name, member }) => {
+    const { status, incarnation } = member?.membership.swim.publishedOf(subject) ?? {};
+    return `${name} ${status}@${incarnation}`;
+  });
+}
+
+/** Says `updates` to everybody, as gossip. */
+function gossip(
+  cluster: SimCluster,
+  liar: SimNode,
+  updates: readonly { number: number; incarnation: number; status: 'alive' | 'down' }[],
+): void {
+  const others = membersOf(cluster).filter((node) => node !== liar);
+  liar.act((member, at) => {
+    for (const { number } of others) member.line.send(number, [{ kind: 'gossip', updates, rumours: [] }], at);
+  });
+}
+
+describe('a compromised member', () => {
+  test('cannot hold a living one down by gossip: control nodes do not listen, and their digest corrects the rest', () => {
+    const cluster = wholeCluster({ members: 5 });
+    const [liar, victim] = [nodeOf(cluster, 'm1'), nodeOf(cluster, 'm2')];
+    const before = cluster.control.map(({ member }) => member?.pane?.state.appliedIndex);
+    gossip(cluster, liar, [{ number: victim.number, incarnation: 0, status: 'down' }]);
+    cluster.run(1_000);
+    for (const { member, name } of cluster.control) {
+      assert.equal(member?.membership.swim.publishedOf(victim.number)?.status, 'alive', name);
+    }
+    cluster.run(40_000);
+    const honest = statusesOf(cluster, victim.number).filter((text) => !text.startsWith('m1 '));
+    assert(
+      honest.every((text) => text.endsWith('alive@0')),
+      honest.join(', '),
+    );
+    const after = cluster.control.map(({ member }) => member?.pane?.state.appliedIndex);
+    assert.deepEqual(after, before, 'its protest costs no entries');
+  });
+
+  test('cannot declare roles or raise incarnations in its answers to facts', () => {
+    const cluster = wholeCluster();
+    const [liar, other] = [nodeOf(cluster, 'm1'), nodeOf(cluster, 'm2')];
+    const junk = { name: 'junk', requires: [], bootstrapFrom: [], consumes: ['host'] };
+    other.act((member, at) => {
+      const victim = member.membership.factsOf(nodeOf(cluster, 'm3').number);
+      assert(victim !== undefined);
+      const raised = { ...victim, incarnation: 0xffff_ff00 };
+      member.membership.merge({ members: [raised], declarations: [junk] }, liar.number, at);
+      assert(!member.directory.declarations.has('junk'));
+      assert.equal(member.membership.swim.publishedOf(victim.number)?.incarnation, victim.incarnation);
+    });
+    becomesWhole(cluster);
+  });
+
+  test('cannot speak for others: only control nodes pass on what somebody asked of the pane', () => {
+    const cluster = wholeCluster();
+    const [asker, through] = [nodeOf(cluster, 'm1'), nodeOf(cluster, 'm2')];
+    let refused: string | undefined;
+    asker.act((member, at) =>
+      member.askMember(
+        through.number,
+        { kind: 'ask-pane', from: nodeOf(cluster, 'm3').number, ask: { kind: 'return', incarnation: 1 }, hops: 0 },
+        { write: (value) => value, read: (value) => value },
+        5_000,
+        (outcome) => (refused = outcome.ok ? 'answered' : outcome.error.code),
+        at,
+      ),
+    );
+    cluster.run(10_000);
+    assert.equal(refused, 'not-found');
+  });
+});
+
+describe('what stands already', () => {
+  const decide = (cluster: SimCluster, ask: PaneAsk): LogIndex | string | undefined => {
+    let decided: LogIndex | string | undefined;
+    const leader = cluster.control.find((node) => node.member?.pane?.leads) as SimNode;
+    leader.act((member, at) =>
+      member.ask(ask, (outcome) => (decided = outcome.ok ? outcome.value : outcome.error.code), at),
+    );
+    cluster.run(3_000);
+    return decided;
+  };
+
+  test('is answered as done when it is asked for again, because the first answer may be lost', () => {
+    const cluster = wholeCluster();
+    const notAfter = nodeOf(cluster, 'c1').time.wall + 60_000;
+    const token: PaneAsk = {
+      kind: 'create-token',
+      publicKey: new Uint8Array(32).fill(7),
+      roles: [],
+      notAfter,
+      usesMax: 1,
+    };
+    assert(Number(decide(cluster, token)) > 0);
+    assert.equal(decide(cluster, token), 0);
+    const removal: PaneAsk = { kind: 'remove', number: nodeOf(cluster, 'm1').number };
+    assert(Number(decide(cluster, removal)) > 0);
+    assert.equal(decide(cluster, removal), 0);
+  });
+});
+
+describe('a control node that lost entries it had helped to commit', () => {
+  test('does not start, because its vote could lose them for all', () => {
+    const cluster = wholeCluster();
+    cluster.run(5_000);
+    const node = nodeOf(cluster, 'c2');
+    node.crash();
+    node.disk.load = () => ({ hardState: { term: 1, votedFor: 0 }, entries: [], repairs: [] });
+    assert.throws(
+      () => node.start([]),
+      (thrown) => thrown instanceof HivemindError && thrown.code === 'data-corrupt',
+    );
+  });
+});
