@@ -47,6 +47,9 @@ export class ConfigExchange {
   /** Roles performed here whose declarations consume something. */
   private readonly consumed: readonly string[];
   private readonly performed: readonly RoleDeclaration[];
+  private readonly republish: (role: string, value: Uint8Array, at: Instant) => void;
+  /** What each role here published last in this process. */
+  private readonly wanted = new Map<string, Uint8Array>();
   private readonly onUnknownOwner: (owner: NodeNumber, from: NodeNumber, at: Instant) => void;
   private readonly orphans = new Map<string, Config>();
   /** Own configs on their way to the disk, the newest of each role: shown to nobody before they are there. */
@@ -63,6 +66,7 @@ export class ConfigExchange {
     readonly random: Random;
     readonly performed: readonly RoleDeclaration[];
     readonly onUnknownOwner: (owner: NodeNumber, from: NodeNumber, at: Instant) => void;
+    readonly republish: (role: string, value: Uint8Array, at: Instant) => void;
     readonly at: Instant;
   }) {
     this.self = parts.self;
@@ -72,6 +76,7 @@ export class ConfigExchange {
     this.random = parts.random;
     this.performed = parts.performed;
     this.onUnknownOwner = parts.onUnknownOwner;
+    this.republish = parts.republish;
     this.configs = new Configs(parts.membership.directory.cluster);
     this.consumed = [...new Set(parts.performed.flatMap((role) => role.consumes))].sort();
     this.nextSyncAt = parts.at.now + this.random.below(antiEntropyPeriodMs);
@@ -121,6 +126,7 @@ export class ConfigExchange {
       const sentence = `The config of ${role} takes ${value.length} bytes; ${configValueBytesMax} is the most.`;
       return new HivemindError('config-too-large', sentence);
     }
+    this.wanted.set(role, value);
     const newest = this.newestOwn(role);
     if (newest !== undefined && equalBytes(newest.value, value)) return newest;
     const unsigned = { owner: this.self, role, seq: (newest?.seq ?? 0) + 1, value };
@@ -182,9 +188,16 @@ export class ConfigExchange {
     if (!owner.roles.includes(config.role)) return undefined;
     const outcome = this.configs.put(config, owner.signingKey);
     if (outcome !== 'newer') return outcome;
+    if (config.owner === this.self) this.onOvertaken(config, at);
     this.replaceNamesake(config);
     this.push(config, [from, config.owner]);
     return outcome;
+  }
+
+  /** Before its data was lost this node had come further: what it wants to be known goes on above that. */
+  private onOvertaken(config: Config, at: Instant): void {
+    const wanted = this.wanted.get(config.role);
+    if (wanted !== undefined && !equalBytes(wanted, config.value)) this.republish(config.role, wanted, at);
   }
 
   /** A node that joined anew under its old name replaces what the old number had published. */

@@ -4,47 +4,42 @@
  */
 import { unreachable } from '../assert.ts';
 import { toHex } from '../bytes.ts';
-import type { Certificate, Share } from '../certificate/certificate.ts';
-import { type JoinRequest, verifyJoinRequest } from '../certificate/join-request.ts';
-import { admissionLifeMs, judgeJoin } from '../control/admission-policy.ts';
-import { type Applied, type ControlEvent, isSameWish } from '../control/apply.ts';
+import type { Share } from '../certificate/certificate.ts';
+import { admissionLifeMs } from '../control/admission-policy.ts';
+import type { Applied, ControlEvent } from '../control/apply.ts';
 import type { Command } from '../control/command.ts';
 import type { AdmittedMember, ControlState } from '../control/control-state.ts';
 import type { KeepAlive, KeepAliveAnswer } from '../control/keep-alive.ts';
 import type { SigningKey } from '../crypto.ts';
 import { HivemindError } from '../error.ts';
-import { endpointText, type Incarnation, type LogIndex, type MonotonicMs, type NodeNumber } from '../identity.ts';
+import type { Incarnation, LogIndex, MonotonicMs, NodeNumber } from '../identity.ts';
 import type { Raft } from '../raft/raft.ts';
 import type { StreamTarget } from '../seam/streams.ts';
 import { Jury, reportLeaseMs } from '../swim/jury.ts';
 import type { Accusation, Report, Update } from '../swim/message.ts';
 import { observersOf } from '../swim/rings.ts';
-import { type Admission, type PaneAsk, type PaneStatus, reached } from '../wire/peer-message.ts';
+import type { Admission, PaneAsk, PaneStatus } from '../wire/peer-message.ts';
+import { Admissions } from './admissions.ts';
 import { DecisionLog, type Verdict } from './decision-log.ts';
+
 import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
-import type { Outbox, Outcome } from './outbox.ts';
+import type { Outbox } from './outbox.ts';
 import { PaneWatch } from './pane-health.ts';
+import { type PaneReply, refusalOf, type Then } from './pane-reply.ts';
 import { Signatures } from './signatures.ts';
 
-/** Joiners that wait for their certificate; one more is refused as busy. */
-export const joinersMax = 1_024;
-/** A joiner hears by then how it went, or asks again; below its own limit for an answer. */
-export const admissionAnswerMs = 8_000;
 /** Members under removal that are told of it themselves; more learn it when nobody answers them. */
 const leaversMax = 1_024;
-/** A joiner that does not answer at its own address for so long is refused. */
-const dialBackMs = 3_000;
+/** A convicted member has this long to answer a datagram, and so many may be waited for. */
+const callBackMs = 1_500;
+const returningMax = 1_024;
 /** Verdicts are proposed once in this time. */
 const convictRepeatMs = 500;
 
-export type PaneReply<T> =
-  | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly error: HivemindError };
-type Then<T> = (reply: PaneReply<T>, at: Instant) => void;
-
-interface Joiner {
-  readonly then: Then<Admission>;
+interface Returning {
+  readonly decide: (at: Instant) => void;
+  readonly silent: (at: Instant) => void;
   readonly until: MonotonicMs;
 }
 
@@ -58,7 +53,9 @@ export class ControlPane {
   private jury = this.newJury();
   /** Since when this node leads: what it was told before says little about now. */
   private leadsSince: MonotonicMs = Number.POSITIVE_INFINITY;
-  private readonly joiners = new Map<NodeNumber, Joiner[]>();
+  private readonly admissions: Admissions;
+  /** Convicted members that ask to come back, until they answer a datagram. */
+  private readonly returning = new Map<NodeNumber, Returning>();
   /** Where those are who are being removed, until their certificate is there. */
   private readonly leavers = new Map<NodeNumber, StreamTarget>();
   private convictedAt: MonotonicMs = Number.NEGATIVE_INFINITY;
@@ -88,6 +85,7 @@ export class ControlPane {
     this.replayedTo = raft.commitIndex;
     const onApplied = this.onApplied.bind(this);
     this.log = new DecisionLog({ raft, state, outbox, directory, onApplied });
+    this.admissions = new Admissions(this.log, membership, outbox);
   }
 
   get state(): ControlState {
@@ -142,14 +140,12 @@ export class ControlPane {
 
   private keepHouse(at: Instant): void {
     this.nextHousekeepingAt = at.now + 250;
-    for (const [number, waiting] of this.joiners) {
-      const late = waiting.filter((joiner) => at.now >= joiner.until);
-      for (const joiner of late) joiner.then({ ok: false, error: noQuorum() }, at);
-      this.setJoiners(
-        number,
-        waiting.filter((joiner) => at.now < joiner.until),
-      );
+    for (const [number, { silent, until }] of this.returning) {
+      if (at.now < until) continue;
+      this.returning.delete(number);
+      silent(at);
     }
+    this.admissions.expire(at);
     if (!this.leads) return;
     for (const { statement, since } of this.state.pending.values()) {
       if (at.wall < since + admissionLifeMs) continue;
@@ -169,94 +165,51 @@ export class ControlPane {
     this.membership.spread({ kind: 'pane-changed', by: this.self, at: at.wall }, at);
   }
 
+  // — returns —
+
+  /** A convicted member comes back when it answers a datagram: its stream alone would have it convicted again. */
+  private callBack(number: NodeNumber, decide: Returning['decide'], then: Then<LogIndex>, at: Instant): void {
+    const silent = (later: Instant): void => {
+      const sentence = 'The control pane gets no answer to its datagrams; open the UDP port of this node.';
+      then({ ok: false, error: new HivemindError('busy', sentence) }, later);
+    };
+    if (this.returning.size >= returningMax) {
+      silent(at);
+      return;
+    }
+    this.returning.get(number)?.silent(at);
+    this.returning.set(number, { decide, silent, until: at.now + callBackMs });
+    this.membership.callDown(number, at);
+  }
+
+  onAnswersAgain(number: NodeNumber, at: Instant): void {
+    const waiting = this.returning.get(number);
+    this.returning.delete(number);
+    if (this.leads) waiting?.decide(at);
+    else waiting?.silent(at);
+  }
+
   // — joins —
 
   /** Judges and admits, as the leader; a follower's caller passes the request on. */
   join(bytes: Uint8Array, then: Then<Admission>, at: Instant): void {
-    const { genesis, genesisHash } = this.state;
-    const request = verifyJoinRequest(bytes, genesis.cluster, genesisHash);
-    if (request === undefined) {
-      const sentence = 'The join request is not signed by its node and its token for this cluster; check the token.';
-      then({ ok: false, error: new HivemindError('token-invalid', sentence) }, at);
-      return;
-    }
-    const member = this.state.memberByKey(request.signingKey);
-    if (member !== undefined) this.answerMember(member, request, then, at);
-    else if (this.watch.health.state === 'degraded') then({ ok: false, error: noQuorum() }, at);
-    else this.beginAdmission(request, then, at);
-  }
-
-  /** Who asks again gets the same again: a lost answer must not burn a token. */
-  private answerMember(member: AdmittedMember, request: JoinRequest, then: Then<Admission>, at: Instant): void {
-    if (member.certificate !== undefined && isSameWish(member, request)) {
-      then({ ok: true, value: this.admissionOf(member.certificate) }, at);
-      return;
-    }
-    const roles = member.roles.join(', ');
-    const sentence = `This key belongs to ${member.name} with the roles ${roles}; leave first to join otherwise.`;
-    then({ ok: false, error: new HivemindError('join-refused', sentence) }, at);
-  }
-
-  private beginAdmission(request: JoinRequest, then: Then<Admission>, at: Instant): void {
-    const pending = this.state.pendingByKey(request.signingKey);
-    if (pending !== undefined) {
-      this.await(pending.statement.number, then, at);
-      return;
-    }
-    const refusal = judgeJoin(this.state, request, at.wall);
-    if (refusal !== undefined) {
-      then({ ok: false, error: new HivemindError(refusal.code, refusal.sentence) }, at);
-      return;
-    }
-    this.dialBack(request, then, at);
-  }
-
-  /** Nobody is admitted whom nobody could reach: the joiner's own address is tried first. */
-  private dialBack(request: JoinRequest, then: Then<Admission>, at: Instant): void {
-    const { endpoints } = request.locator;
-    const target = { endpoints, number: 0, publicKey: request.signingKey };
-    const onOutcome = (outcome: Outcome<object>, later: Instant): void => {
-      if (outcome.ok) {
-        const command: Command = { kind: 'begin-admission', at: later.wall, request: request.bytes };
-        this.log.propose(command, (verdict, last) => this.onAdmissionBegun(request, verdict, then, last), later);
-        return;
-      }
-      const where = endpoints.map(endpointText).join(' or ');
-      const sentence = `The control pane cannot reach this node at ${where} by TCP; `;
-      const remedy = 'open that port, or name the right address with --advertise or advertise:.';
-      then({ ok: false, error: new HivemindError('join-refused', sentence + remedy, outcome.error) }, later);
-    };
-    this.outbox.ask(target, { kind: 'reach' }, reached, dialBackMs, onOutcome, at);
-  }
-
-  private onAdmissionBegun(request: JoinRequest, verdict: Verdict, then: Then<Admission>, at: Instant): void {
-    const pending = this.state.pendingByKey(request.signingKey);
-    if (pending !== undefined) this.await(pending.statement.number, then, at);
-    else then({ ok: false, error: verdict.ok ? refusalOf(verdict.applied) : verdict.error }, at);
-  }
-
-  private await(number: NodeNumber, then: Then<Admission>, at: Instant): void {
-    const waiting = this.joiners.get(number) ?? [];
-    if (this.joiners.size >= joinersMax || waiting.length >= joinersMax) {
-      then({ ok: false, error: new HivemindError('busy', 'Too many nodes are joining; try again in a moment.') }, at);
-      return;
-    }
-    this.setJoiners(number, [...waiting, { then, until: at.now + admissionAnswerMs }]);
-  }
-
-  private setJoiners(number: NodeNumber, waiting: Joiner[]): void {
-    if (waiting.length > 0) this.joiners.set(number, waiting);
-    else this.joiners.delete(number);
-  }
-
-  private admissionOf(certificate: Certificate): Admission {
-    return { certificate: certificate.bytes, digest: this.membership.digest(this.state.epoch) };
+    this.admissions.join(bytes, this.watch.health.state === 'degraded', then, at);
   }
 
   // — other things asked of the pane —
 
   /** Carries out what member `from` asked, as the leader. */
   ask(from: NodeNumber, ask: PaneAsk, then: Then<LogIndex>, at: Instant): void {
+    // The leader itself may be convicted; whoever leads is there.
+    const isOther = from !== this.self;
+    if (isOther && ask.kind === 'return' && this.state.members.get(from)?.status === 'down') {
+      this.callBack(from, (later) => this.decide(from, ask, then, later), then, at);
+      return;
+    }
+    this.decide(from, ask, then, at);
+  }
+
+  private decide(from: NodeNumber, ask: PaneAsk, then: Then<LogIndex>, at: Instant): void {
     const command = this.commandFor(from, ask, at);
     if (command instanceof HivemindError || command === 'stands already') {
       then(command instanceof HivemindError ? { ok: false, error: command } : { ok: true, value: 0 }, at);
@@ -378,9 +331,7 @@ export class ControlPane {
     if (member.locator !== undefined) directory.locate(member.locator);
     this.membership.learn(record, 'alive', incarnation, at);
     this.tell({ number, incarnation, status: 'alive' }, at);
-    const admission = this.admissionOf(certificate);
-    for (const joiner of this.joiners.get(number) ?? []) joiner.then({ ok: true, value: admission }, at);
-    this.joiners.delete(number);
+    this.admissions.onAdmitted(number, certificate, at);
   }
 
   // — messages —
@@ -417,16 +368,4 @@ function decidedReply(verdict: Verdict): PaneReply<LogIndex> {
   if (!verdict.ok) return verdict;
   if (verdict.applied.kind === 'ignored') return { ok: false, error: refusalOf(verdict.applied) };
   return { ok: true, value: verdict.index };
-}
-
-function refusalOf(applied: Applied): HivemindError {
-  if (applied.kind === 'ignored') return new HivemindError(applied.refusal.code, applied.refusal.sentence);
-  return new HivemindError('busy', 'The admission was withdrawn meanwhile; ask again.');
-}
-
-export function noQuorum(): HivemindError {
-  return new HivemindError(
-    'no-quorum',
-    'The cluster is degraded: too few control nodes are in touch to decide anything; bring them back and try again.',
-  );
 }

@@ -107,6 +107,7 @@ export class Member {
       key: options.signingKey,
       performed: options.roles,
       onUnknownOwner: (owner, from, later) => this.introductions.want(owner, from, later),
+      republish: (role, value, later) => this.publishNext(role, value, () => {}, later),
     });
     this.pane = this.openPane(options, at);
     this.desk = new RequestDesk(this, this.outbox);
@@ -399,6 +400,9 @@ export class Member {
     });
     return new DatagramLine(sessions, directory, this.outbox, {
       onSwim: (from, message, later) => {
+        // Somebody misses a control node: is the pane still there?
+        const isDoubt = message.kind === 'probe-request' || message.kind === 'accusation';
+        if (isDoubt && this.directory.isControl(message.subject)) this.client.askSoon(later);
         this.news.perform(this.membership.swim.receive(from, message, later.now), later);
       },
       onKeepAlive: (from, message, later) => {

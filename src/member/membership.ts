@@ -64,6 +64,11 @@ export class Membership {
     this.sink(this.swim.correct(update, at.now), at);
   }
 
+  /** Pings a member that is down. */
+  callDown(number: NodeNumber, at: Instant): void {
+    this.sink(this.swim.callDown(number), at);
+  }
+
   spread(rumour: Rumour, at: Instant): void {
     this.swim.spread(encodeRumour(rumour), at.now);
   }
@@ -82,15 +87,19 @@ export class Membership {
     if (record !== undefined) this.outbox.event({ kind: 'left', number, name: record.name });
   }
 
-  /** A removal brought by gossip counts only with its certificate. */
-  onRemoval(certificate: Uint8Array, at: Instant): void {
+  /** A removal brought by gossip counts only with its certificate; whether it does. */
+  onRemoval(certificate: Uint8Array, at: Instant): boolean {
     const verified = verifyCertificate(certificate, this.directory.controlSet);
-    if (verified !== undefined && !isAdmission(verified)) this.remove(verified.statement.number, undefined, at);
+    if (verified === undefined || isAdmission(verified)) return false;
+    this.remove(verified.statement.number, undefined, at);
+    return true;
   }
 
-  onLocator(bytes: Uint8Array): void {
+  /** Whether it was news. */
+  onLocator(bytes: Uint8Array): boolean {
     const moved = this.directory.locate(bytes);
     if (moved !== undefined) this.outbox.event({ kind: 'moved', number: moved.number, endpoints: moved.endpoints });
+    return moved !== undefined;
   }
 
   /**

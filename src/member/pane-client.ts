@@ -5,17 +5,18 @@
 import { ByteWriter } from '../bytes.ts';
 import { majorityOf } from '../certificate/certificate.ts';
 import type { Codec } from '../codec.ts';
+import { clockSkewMs } from '../control/admission-policy.ts';
 import type { KeepAlive, KeepAliveAnswer, MachineLoad } from '../control/keep-alive.ts';
 import { sha256 } from '../crypto.ts';
 import { type ErrorCode, HivemindError } from '../error.ts';
 import type { Epoch, LogIndex, MonotonicMs, NodeNumber, WallMs } from '../identity.ts';
 import { type Random, shuffled } from '../seam/random.ts';
 import { type Digest, digest, type PaneStatus, type PeerRequest } from '../wire/peer-message.ts';
-import { noQuorum } from './control-pane.ts';
 import type { PaneState } from './effect.ts';
 import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
 import type { Outbox, Outcome } from './outbox.ts';
+import { noQuorum } from './pane-reply.ts';
 
 export const keepAlivePeriodMs = 10_000;
 /** While the pane is not known to be healthy it is asked this often. */
@@ -24,8 +25,8 @@ export const keepAliveUrgentMs = 1_000;
 export const keepAliveAnswerMs = 500;
 /** Silence of all of them for so long is "no pane". */
 export const paneSilenceMs = 3_000;
-/** Hints lead to a keep-alive at most this often: anybody may spread them. */
-const askSoonPeriodMs = 500;
+/** News of one control node's quorum counts at most this often: anybody may make it up. */
+const changePeriodMs = 500;
 /** One attempt at one control node, and the pause before all are tried again. */
 export const askAttemptMs = 9_000;
 export const askPauseMs = 300;
@@ -70,7 +71,8 @@ export class PaneClient {
   private pulling = false;
   /** Control nodes that refused this node as no member, since one last answered it. */
   private readonly notAdmittedBy = new Set<NodeNumber>();
-  private askedSoonAt: MonotonicMs = Number.NEGATIVE_INFINITY;
+  /** When each control node's last change was, by its clock. */
+  private readonly changes = new Map<NodeNumber, WallMs>();
   private waiting: WaitingAsk[] = [];
   load: MachineLoad = { cores: 1, load15: 0, memoryFreeBytes: 0, memoryTotalBytes: 0 };
 
@@ -120,9 +122,16 @@ export class PaneClient {
 
   /** Something hints that the pane changed: ask now. */
   askSoon(at: Instant): void {
-    const from = Math.max(at.now, this.askedSoonAt + askSoonPeriodMs);
-    this.askedSoonAt = from;
-    this.nextKeepAliveAt = Math.min(this.nextKeepAliveAt, from);
+    this.nextKeepAliveAt = Math.min(this.nextKeepAliveAt, at.now);
+  }
+
+  /** Gossip says that a control node lost or found the quorum; nobody signed it, so it counts only now and then. */
+  heardOfChange(by: NodeNumber, changedAt: WallMs, at: Instant): boolean {
+    const last = this.changes.get(by) ?? Number.NEGATIVE_INFINITY;
+    if (changedAt < last + changePeriodMs || changedAt > at.wall + clockSkewMs) return false;
+    this.changes.set(by, changedAt);
+    this.askSoon(at);
+    return true;
   }
 
   // — keep-alives —

@@ -21,12 +21,13 @@ import {
 } from '../wire/peer-message.ts';
 import { refuseRequest } from './access.ts';
 import type { ConfigExchange } from './config-exchange.ts';
-import { type ControlPane, noQuorum, type PaneReply } from './control-pane.ts';
+import type { ControlPane } from './control-pane.ts';
 import type { Directory } from './directory.ts';
 import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
 import type { Outbox, Outcome } from './outbox.ts';
 import { askAttemptMs, type PaneClient } from './pane-client.ts';
+import { noQuorum, type PaneReply } from './pane-reply.ts';
 
 /** A request is passed on at most so often: asker's member, follower, leader, and once more when the leader changed. */
 const hopsMax = 3;

@@ -1,7 +1,7 @@
 /** What the failure detector and gossip bring, handed to whom it concerns. */
 import { unreachable } from '../assert.ts';
 import type { SwimEffect, SwimEvent } from '../swim/swim.ts';
-import { decodeRumour } from '../wire/rumour.ts';
+import { decodeRumour, type Rumour } from '../wire/rumour.ts';
 import type { ControlPane } from './control-pane.ts';
 import type { DatagramLine } from './datagram-line.ts';
 import type { Directory } from './directory.ts';
@@ -71,9 +71,22 @@ export class SwimNews {
 
   private onRumour(bytes: Uint8Array, at: Instant): void {
     const rumour = decodeRumour(bytes);
-    if (rumour?.kind === 'removal') this.parts.membership.onRemoval(rumour.certificate, at);
-    else if (rumour?.kind === 'locator') this.parts.membership.onLocator(rumour.locator);
-    else if (rumour?.kind === 'pane-changed') this.parts.client.askSoon(at);
+    if (rumour !== undefined && this.isRight(rumour, at)) this.parts.membership.swim.passOn(bytes, at.now);
+  }
+
+  /** Takes it over; nobody hears from here what is not right, or was known. */
+  private isRight(rumour: Rumour, at: Instant): boolean {
+    const { membership, directory, client } = this.parts;
+    switch (rumour.kind) {
+      case 'removal':
+        return membership.onRemoval(rumour.certificate, at);
+      case 'locator':
+        return membership.onLocator(rumour.locator);
+      case 'pane-changed':
+        return directory.isControl(rumour.by) && client.heardOfChange(rumour.by, rumour.at, at);
+      default:
+        return unreachable(rumour);
+    }
   }
 
   private onSwimEvent(event: SwimEvent, at: Instant): void {
@@ -97,6 +110,8 @@ export class SwimNews {
         outbox.event(event);
         break;
       case 'answers-again':
+        this.parts.pane?.onAnswersAgain(event.number, at);
+        break;
       case 'implausible':
         break;
       default:

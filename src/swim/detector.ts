@@ -166,6 +166,10 @@ export class Detector {
     return doubt;
   }
 
+  call(subject: NodeNumber): void {
+    if (this.seams.roster.get(subject)?.status === 'down') this.ping(subject);
+  }
+
   private ping(subject: NodeNumber): void {
     this.seams.outbox.post(subject, { kind: 'ping', nonce: this.nonces.draw(subject) });
   }

@@ -5,7 +5,7 @@ import type { Accusation, Report, SwimMessage, Update } from './message.ts';
 export type SwimEffect =
   /** One datagram, within the byte budgets of the outbox; gossip rides along. */
   | { readonly kind: 'send'; readonly to: NodeNumber; readonly messages: readonly SwimMessage[] }
-  /** An opaque rumour that was never seen here before. It is passed on already. */
+  /** An opaque rumour that was never heard here before: to be given to `passOn` if it is right. */
   | { readonly kind: 'rumour'; readonly from: NodeNumber; readonly bytes: Uint8Array }
   /** News by gossip, also about numbers that are no members here: their certificates are to be fetched. */
   | { readonly kind: 'update'; readonly from: NodeNumber; readonly update: Update }

@@ -61,12 +61,16 @@ export class Rumours {
     return true;
   }
 
-  /** Queues a rumour; false when this content was queued before. */
-  addRumour(bytes: Uint8Array, sends: number): boolean {
-    const key = `rumour ${toHex(sha256(bytes).subarray(0, seenKeyBytes))}`;
-    if (!this.isNew(key)) return false;
+  /** True for a content that was never heard here, and only once. */
+  hear(bytes: Uint8Array): boolean {
+    return this.isNew(rumourKey(bytes));
+  }
+
+  /** Queues a rumour. */
+  addRumour(bytes: Uint8Array, sends: number): void {
+    const key = rumourKey(bytes);
+    this.drop(key);
     this.add({ key, payload: { kind: 'rumour', bytes }, bytes: bytes.length + rumourHeadBytes, sendsLeft: sends });
-    return true;
   }
 
   /** Tells no more about a member. */
@@ -138,4 +142,8 @@ function gossipOf(entries: readonly Entry[]): Gossip {
     else rumours.push(payload.bytes);
   }
   return { kind: 'gossip', updates, rumours };
+}
+
+function rumourKey(bytes: Uint8Array): string {
+  return `rumour ${toHex(sha256(bytes).subarray(0, seenKeyBytes))}`;
 }

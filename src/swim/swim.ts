@@ -151,8 +151,20 @@ export class Swim {
    */
   spread(rumour: Uint8Array, now: MonotonicMs): boolean {
     if (rumour.length > rumourBytesMax) return false;
-    if (this.rumours.addRumour(rumour, this.sendsMax())) this.gossipAtMs = now;
+    if (this.rumours.hear(rumour)) this.passOn(rumour, now);
     return true;
+  }
+
+  /** Spreads what came as a `rumour` effect and was found right; what is not passed on ends here. */
+  passOn(rumour: Uint8Array, now: MonotonicMs): void {
+    this.rumours.addRumour(rumour, this.sendsMax());
+    this.gossipAtMs = now;
+  }
+
+  /** Pings a member that is down, now: `answers-again` says that it answered. */
+  callDown(number: NodeNumber): readonly SwimEffect[] {
+    this.detector.call(number);
+    return this.flush();
   }
 
   /** On a control node: its log says who is down, and no gossip does. */
@@ -242,7 +254,7 @@ export class Swim {
 
   private onRumour(from: NodeNumber, bytes: Uint8Array): void {
     if (bytes.length > rumourBytesMax) this.oversizeRumours++;
-    else if (this.rumours.addRumour(bytes, this.sendsMax())) this.outbox.emit({ kind: 'rumour', from, bytes });
+    else if (this.rumours.hear(bytes)) this.outbox.emit({ kind: 'rumour', from, bytes });
   }
 
   /** Takes over what is newer than the known. The pane is believed at any distance, gossip was weighed before. */

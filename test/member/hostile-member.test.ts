@@ -28,7 +28,7 @@ function gossip(
 }
 
 describe('a compromised member', () => {
-  test('cannot hold a living one down by gossip: control nodes do not listen, and their digest corrects the rest', () => {
+  test('cannot hold a living one down by gossip: control nodes do not listen, and correct the rest', () => {
     const cluster = wholeCluster({ members: 5 });
     const [liar, victim] = [nodeOf(cluster, 'm1'), nodeOf(cluster, 'm2')];
     const before = cluster.control.map(({ member }) => member?.pane?.state.appliedIndex);
@@ -121,5 +121,25 @@ describe('a control node that lost entries it had helped to commit', () => {
       () => node.start([]),
       (thrown) => thrown instanceof HivemindError && thrown.code === 'data-corrupt',
     );
+  });
+});
+
+describe('a member whose datagrams do not arrive', () => {
+  test('is not let back by its stream alone, and costs no entry for asking', () => {
+    const cluster = wholeCluster({ members: 4 });
+    const deaf = nodeOf(cluster, 'm1');
+    const { network } = cluster;
+    const datagram = network.datagram.bind(network);
+    network.datagram = (from, to, arrive) =>
+      from === deaf.name || to === deaf.name ? undefined : datagram(from, to, arrive);
+    const convicted = (): boolean =>
+      cluster.control.every(({ member }) => member?.membership.swim.publishedOf(deaf.number)?.status === 'down');
+    assert(cluster.runUntil(convicted, 30_000));
+    const entries = cluster.control[0]?.member?.pane?.state.appliedIndex;
+    cluster.run(60_000);
+    assert(convicted());
+    assert.equal(cluster.control[0]?.member?.pane?.state.appliedIndex, entries);
+    network.datagram = datagram;
+    becomesWhole(cluster, 60_000);
   });
 });

@@ -90,8 +90,11 @@ test('a newer update takes the place of an older one, and no content is queued t
   assert.equal(rumours.addUpdate({ number: 4, incarnation: 0, status: 'alive' }, 5), true);
   assert.equal(rumours.addUpdate({ number: 4, incarnation: 0, status: 'down' }, 5), true);
   assert.equal(rumours.addUpdate({ number: 4, incarnation: 0, status: 'down' }, 5), false);
-  assert.equal(rumours.addRumour(utf8('x'), 5), true);
-  assert.equal(rumours.addRumour(utf8('x'), 5), false);
+  assert.equal(rumours.hear(utf8('x')), true);
+  assert.equal(rumours.hear(utf8('x')), false);
+  rumours.addRumour(utf8('x'), 5);
+  rumours.addRumour(utf8('x'), 5);
+  assert.equal(rumours.compose(false)?.rumours.length, 1);
   assert.deepEqual(rumours.compose(false)?.updates, [{ number: 4, incarnation: 0, status: 'down' }]);
   rumours.dropUpdate(4);
   assert.deepEqual(rumours.compose(false)?.updates, []);

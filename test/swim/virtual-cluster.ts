@@ -132,6 +132,7 @@ export class VirtualCluster {
     for (const effect of effects) {
       if (effect.kind === 'send') this.deliver(node, effect.to, effect.messages);
       else this.seen.push({ atMs: this.nowMs, node: node.number, effect });
+      if (effect.kind === 'rumour') node.swim.passOn(effect.bytes, this.nowMs);
       if (effect.kind === 'testimony' && node.number === 1) this.hear(effect);
     }
     this.planTick(node);

@@ -1,0 +1,22 @@
+/** How the pane answers whoever asked it for a decision. */
+import type { Applied } from '../control/apply.ts';
+import { HivemindError } from '../error.ts';
+import type { Instant } from './instant.ts';
+
+export type PaneReply<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly error: HivemindError };
+export type Then<T> = (reply: PaneReply<T>, at: Instant) => void;
+
+/** Why an entry changed nothing. */
+export function refusalOf(applied: Applied): HivemindError {
+  if (applied.kind === 'ignored') return new HivemindError(applied.refusal.code, applied.refusal.sentence);
+  return new HivemindError('busy', 'The admission was withdrawn meanwhile; ask again.');
+}
+
+export function noQuorum(): HivemindError {
+  return new HivemindError(
+    'no-quorum',
+    'The cluster is degraded: too few control nodes are in touch to decide anything; bring them back and try again.',
+  );
+}
