@@ -75,7 +75,7 @@ const mutants: readonly Mutant[] = [
   {
     wrong: 'a removed number is accepted again',
     file: 'member/directory.ts',
-    from: 'if (this.removed.has(number) || this.isControl(number)) return undefined;',
+    from: 'if (number !== claimed || this.removed.has(number) || this.isControl(number)) return undefined;',
     to: 'if (this.isControl(number)) return undefined;',
   },
   {
@@ -128,8 +128,8 @@ const mutants: readonly Mutant[] = [
   {
     wrong: 'one observer too few convicts',
     file: 'swim/jury.ts',
-    from: 'return Math.floor(others / 2) + 1;',
-    to: 'return Math.floor(others / 2);',
+    from: 'return Math.floor(live.length / 2) + 1;',
+    to: 'return Math.floor(live.length / 2);',
   },
   {
     wrong: 'a convicted member stays down for ever',
