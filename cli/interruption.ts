@@ -1,6 +1,6 @@
-/** Aborts at the first Ctrl-C or SIGTERM; a second one ends the process at once. */
+/** Aborts at the first Ctrl-C, SIGTERM or end of the terminal; a second one ends the process at once. */
 export function untilInterrupted(): AbortSignal {
   const controller = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => controller.abort());
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => controller.abort());
   return controller.signal;
 }

@@ -2,7 +2,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { HivemindError } from '../../src/error.ts';
-import { systemClock } from '../../src/system/clock.ts';
 import { untilInterrupted } from '../interruption.ts';
 import { printLine } from '../output.ts';
 import type { AgentStage } from './agent.ts';
@@ -72,9 +71,9 @@ export async function runAgent(options: RunAgentOptions): Promise<void> {
   } finally {
     // Whoever asked for the end (`hivemind stop`, `leave`) is owed an answer, which goes out in this turn of the loop.
     await new Promise((resolve) => setImmediate(resolve));
-    const cancel = systemClock.after(stopPatienceMs, () => process.exit(1));
+    // It does not keep the process alive, but ends it when a role has left something open.
+    setTimeout(() => process.exit(), stopPatienceMs).unref();
     await agent.stop();
-    cancel();
   }
 }
 

@@ -73,7 +73,10 @@ async function askOne(plan: JoinPlan, address: Address): Promise<Joined> {
 
 async function pause(plan: JoinPlan, delayMs: number): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    const cancel = plan.clock.after(delayMs, resolve);
+    const cancel = plan.clock.after(delayMs, () => {
+      plan.signal.removeEventListener('abort', stop);
+      resolve();
+    });
     const stop = (): void => {
       cancel();
       reject(new HivemindError('refused', 'Stopped before the cluster let this node in.'));

@@ -93,10 +93,16 @@ async function readPlan(path: string): Promise<DevPlan | undefined> {
 class PortChooser {
   readonly moved: MovedPort[] = [];
   private readonly chosen = new Set<string>();
+  private readonly reserved = new Set<string>();
+
+  /** A port that is its owner's usual one and free: nobody else moves there. */
+  async reserve(host: string, usual: number): Promise<void> {
+    if (await isFree(host, usual)) this.reserved.add(`${host}:${usual}`);
+  }
 
   async choose(what: string, host: string, usual: number): Promise<number> {
-    const isUsable = !this.chosen.has(`${host}:${usual}`) && (await isFree(host, usual));
-    const port = isUsable ? usual : await freePort(host, usual + 1, this.chosen);
+    const isUsable = this.reserved.has(`${host}:${usual}`);
+    const port = isUsable ? usual : await freePort(host, usual + 1, new Set([...this.chosen, ...this.reserved]));
     if (!isUsable) this.moved.push({ what, usual, port });
     this.chosen.add(`${host}:${port}`);
     return port;
@@ -107,18 +113,23 @@ async function choosePorts(
   earlier: DevPlan | undefined,
 ): Promise<{ readonly plan: DevPlan; readonly moved: readonly MovedPort[] }> {
   const chooser = new PortChooser();
+  const usualPorts = nodeNames.map((name, position) => earlier?.ports[name] ?? 7101 + position);
+  const usualPages = hostNames.map((_, position) => earlier?.pages[position]?.port ?? 8101 + position);
+  const [usualDns, usualNginx] = [earlier?.dns.port ?? 5300, earlier?.nginx.port ?? 8080];
+  for (const port of [...usualPorts, usualDns, usualNginx]) await chooser.reserve(loopback, port);
+  for (const [position, port] of usualPages.entries()) await chooser.reserve(pageHost(position), port);
   const ports: Record<string, number> = {};
   for (const [position, name] of nodeNames.entries()) {
-    ports[name] = await chooser.choose(name, loopback, earlier?.ports[name] ?? 7101 + position);
+    ports[name] = await chooser.choose(name, loopback, usualPorts[position] as number);
   }
   const pages: Address[] = [];
   for (const [position, name] of hostNames.entries()) {
     const host = pageHost(position);
-    const usual = earlier?.pages[position]?.port ?? 8101 + position;
-    pages.push({ host, port: await chooser.choose(`the page of ${name}`, host, usual) });
+    const port = await chooser.choose(`the page of ${name}`, host, usualPages[position] as number);
+    pages.push({ host, port });
   }
-  const dns = { host: loopback, port: await chooser.choose('DNS', loopback, earlier?.dns.port ?? 5300) };
-  const nginx = { host: loopback, port: await chooser.choose('nginx', loopback, earlier?.nginx.port ?? 8080) };
+  const dns = { host: loopback, port: await chooser.choose('DNS', loopback, usualDns) };
+  const nginx = { host: loopback, port: await chooser.choose('nginx', loopback, usualNginx) };
   return { plan: { version: planVersion, ports, pages, dns, nginx }, moved: chooser.moved };
 }
 

@@ -55,7 +55,7 @@ function nodesToStart(hasNginx: boolean): readonly string[] {
 
 function tellReady(report: Report, ok: boolean, plan: DevPlan, hasNginx: boolean, stays: boolean): void {
   if (!ok) {
-    report.failure('ready', 'not everything was seen; what runs goes on');
+    report.failure('ready', stays ? 'not everything was seen; what runs goes on' : 'not everything was seen');
     return;
   }
   const page = `http://${pageDomain}:${plan.nginx.port}/`;

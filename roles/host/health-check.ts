@@ -19,11 +19,17 @@ export function runCheck(
 ): Promise<string | undefined> {
   const ending = new AbortController();
   const cancelTimeout = clock.after(check.timeoutMs, () => ending.abort());
-  const either = AbortSignal.any([signal, ending.signal]);
-  const attempt = attemptOf(check, target, either).catch((thrown: unknown) =>
-    either.aborted ? `no answer within ${check.timeoutMs} ms` : reasonOf(thrown),
+  // Not AbortSignal.any: it would keep a little of every check for as long as the role's own signal lives.
+  const end = (): void => ending.abort();
+  signal.addEventListener('abort', end, { once: true });
+  if (signal.aborted) end();
+  const attempt = attemptOf(check, target, ending.signal).catch((thrown: unknown) =>
+    ending.signal.aborted ? `no answer within ${check.timeoutMs} ms` : reasonOf(thrown),
   );
-  return attempt.finally(cancelTimeout);
+  return attempt.finally(() => {
+    cancelTimeout();
+    signal.removeEventListener('abort', end);
+  });
 }
 
 function attemptOf(check: CheckSettings, target: Endpoint, signal: AbortSignal): Promise<string | undefined> {

@@ -5,7 +5,7 @@ import { type Endpoint, endpointsPerNodeMax, isEndpoint } from '../identity.ts';
 
 export interface Locator {
   readonly signingKey: Uint8Array;
-  /** Counted up by the node whenever its addresses change; the highest one holds. */
+  /** Rises with each start of the node, by the time of day; the highest one holds. */
   readonly version: number;
   /** 1 to 4 addresses, the preferred first. */
   readonly endpoints: readonly Endpoint[];

@@ -29,12 +29,11 @@ export interface MemberOptions {
 }
 
 /**
- * The remembered locator while the addresses are the same, else a later version: by the time of day, so that it is
- * later than one that was lost with the memory, too.
+ * A new version at each start, by the time of day: so it is later than any that was lost with the memory, or that a
+ * restored copy of it has forgotten.
  */
 export function nextLocator(options: MemberOptions, wall: WallMs): Locator {
   const { genesis, memory, signingKey, endpoints } = options;
   const last = memory?.locator === undefined ? undefined : verifyLocator(memory.locator, genesis.cluster);
-  if (last !== undefined && JSON.stringify(last.endpoints) === JSON.stringify(endpoints)) return last;
   return signLocator(signingKey, genesis.cluster, Math.max((last?.version ?? 0) + 1, wall), endpoints);
 }

@@ -4,7 +4,6 @@
  * file. Production drives one of it, the simulator thousands.
  */
 import { unreachable } from '../assert.ts';
-import { equalBytes } from '../bytes.ts';
 import type { RoleDeclaration } from '../certificate/join-request.ts';
 import type { Locator } from '../certificate/locator.ts';
 import type { Codec } from '../codec.ts';
@@ -362,9 +361,7 @@ export class Member {
       this.membership.mergeDigest(memory.digest, at);
       this.exchange.recall(memory.configs);
     }
-    if (memory?.locator === undefined || !equalBytes(memory.locator, this.locator.bytes)) {
-      this.membership.spread({ kind: 'locator', number: this.number, locator: this.locator.bytes }, at);
-    }
+    this.membership.spread({ kind: 'locator', number: this.number, locator: this.locator.bytes }, at);
   }
 
   private memory(): MemberMemory {

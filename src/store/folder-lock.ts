@@ -8,7 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { linkSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { HivemindError } from '../error.ts';
-import { systemCode } from './disk-failure.ts';
+import { diskFailure, systemCode } from './disk-failure.ts';
 
 export interface FolderLock {
   release(): void;
@@ -21,13 +21,13 @@ const takeOverRoundsMax = 5;
 /**
  * Takes the lock of an existing folder.
  *
- * @throws HivemindError `refused` while another process, or this one, holds it
+ * @throws HivemindError `refused` while another process, or this one, holds it; `disk-failed`
  */
 export function lockFolder(folder: string): FolderLock {
   const path = join(folder, 'lock');
   const own = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
-  writeFileSync(own, `${holderText(process.pid)}\n`, { mode: 0o600 });
   try {
+    writeFileSync(own, `${holderText(process.pid)}\n`, { mode: 0o600 });
     for (let round = 0; round < takeOverRoundsMax; round++) {
       if (publish(own, path)) return { release: () => rmSync(path, { force: true }) };
       const holder = readHolder(path);
@@ -37,6 +37,8 @@ export function lockFolder(folder: string): FolderLock {
       discard(path, holder, own);
     }
     throw new HivemindError('refused', `Several processes try to open ${folder} at once; start only one of them.`);
+  } catch (thrown) {
+    throw diskFailure(folder, thrown);
   } finally {
     rmSync(own, { force: true });
   }
