@@ -146,14 +146,15 @@ export class ConfigExchange {
   /** All that a restart must find: what is held, and own ones that are not released yet. */
   toRemember(): readonly Config[] {
     const held = this.configs.roles().flatMap((role) => this.configs.list(role));
-    return [
-      ...held.filter(({ owner, role }) => owner !== this.self || !this.unsaved.has(role)),
-      ...this.unsaved.values(),
-    ];
+    const newest = [...this.unsaved.values()].filter((config) => this.newestOwn(config.role) === config);
+    const replaced = new Set(newest.map(({ role }) => role));
+    return [...held.filter(({ owner, role }) => owner !== this.self || !replaced.has(role)), ...newest];
   }
 
   private newestOwn(role: string): Config | undefined {
-    return this.unsaved.get(role) ?? this.configs.get(role, this.self);
+    const [unsaved, held] = [this.unsaved.get(role), this.configs.get(role, this.self)];
+    // While one is on its way to the disk, a consumer may bring a newer one from before this node's data was lost.
+    return (unsaved?.seq ?? 0) > (held?.seq ?? 0) ? unsaved : held;
   }
 
   private push(config: Config, except: readonly NodeNumber[] = []): void {

@@ -349,7 +349,6 @@ export class Member {
 
   private recall(memory: MemberMemory | undefined, at: Instant): void {
     this.directory.declare(this.roles);
-    this.directory.locate(this.locator.bytes);
     if (this.certificate !== undefined) this.directory.admit(this.certificate, at.wall, this.number);
     this.directory.locate(this.locator.bytes);
     this.membership.swim.setControlNodes(this.directory.controlNumbers());

@@ -4,6 +4,9 @@
  */
 import type { MachineLoad } from '../control/keep-alive.ts';
 import type { PaneState } from '../member/effect.ts';
+import type { RoleStatus } from '../role/supervisor.ts';
+
+export type { RoleStatus } from '../role/supervisor.ts';
 
 export type LocalRequest =
   | { readonly kind: 'status' }
@@ -27,17 +30,6 @@ export type LocalRequest =
   | { readonly kind: 'remove'; readonly name: string }
   /** Ends the agent in good order; for supervisors without signals. */
   | { readonly kind: 'stop' };
-
-export interface RoleStatus {
-  readonly name: string;
-  /** `waiting` names what it waits for in `reason`; `failed` says why and is tried again. */
-  readonly state: 'waiting' | 'starting' | 'running' | 'failed' | 'stopped';
-  readonly since: string;
-  readonly reason?: string;
-  readonly restarts: number;
-  /** Whatever the role reports of itself. */
-  readonly facts?: Readonly<Record<string, unknown>>;
-}
 
 export interface LocalStatus {
   readonly version: string;
