@@ -23,6 +23,8 @@ export class Doubt {
   /** Whether this node asked by its own round, and not because another one wanted it to. */
   readonly ownRound: boolean;
   stage: DoubtStage = 'asked';
+  /** The kernel of its machine said, and said again, that nobody listens there any more. */
+  refused = false;
   /** Most observers report it, and there is no quorum. */
   hinted = false;
   private readonly settings: SwimSettings;
@@ -50,6 +52,12 @@ export class Doubt {
 
   get isSuspicion(): boolean {
     return this.stage === 'suspect' || this.stage === 'expired';
+  }
+
+  /** What this node has to report, if anything. */
+  get evidence(): 'refused' | 'silent' | undefined {
+    if (this.refused) return 'refused';
+    return this.stage === 'expired' ? 'silent' : undefined;
   }
 
   get suspectedAtMs(): MonotonicMs {

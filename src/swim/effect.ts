@@ -13,7 +13,20 @@ export type SwimEffect =
   | { readonly kind: 'testimony'; readonly from: NodeNumber; readonly message: Accusation | Report }
   /** This node is published as down: ask the pane for a return with the next incarnation. Once for each. */
   | { readonly kind: 'convicted-me'; readonly incarnation: Incarnation }
+  /**
+   * Try a stream to this member; the outcome is given to `onDialled`. `knock`: a bare connection, closed as soon as
+   * it is there: does anything listen? `ask`: a whole stream and an answer over it: is it alive, though datagrams fail?
+   */
+  | { readonly kind: 'dial'; readonly to: NodeNumber; readonly depth: 'knock' | 'ask' }
+  /** The members with whom this node keeps a standing stream from now on: its first observers. */
+  | { readonly kind: 'hold-streams'; readonly to: readonly NodeNumber[] }
   | { readonly kind: 'event'; readonly event: SwimEvent };
+
+/**
+ * How a dial ended. `accepted`: something listens. `answered`: the member itself answered over the stream. `refused`:
+ * the kernel of its machine says that nobody listens at any of its addresses. `silent`: nothing came in time.
+ */
+export type DialOutcome = 'accepted' | 'answered' | 'refused' | 'silent';
 
 /** What `hivemind events` shows of the failure detector. */
 export type SwimEvent =
@@ -37,5 +50,11 @@ export type SwimEvent =
   | { readonly kind: 'hinted-down'; readonly number: NodeNumber; readonly incarnation: Incarnation }
   /** Published as down, and yet it answered. Only the pane can take it back. */
   | { readonly kind: 'answers-again'; readonly number: NodeNumber; readonly incarnation: Incarnation }
+  /** Too few of ten probes in a row were answered: reported, though some were. */
+  | { readonly kind: 'lossy'; readonly number: NodeNumber; readonly incarnation: Incarnation }
+  /** It answers by streams and not by datagrams, many times in a row: its UDP port, or this node's, is blocked. */
+  | { readonly kind: 'datagrams-blocked'; readonly number: NodeNumber }
+  /** Datagrams pass again. */
+  | { readonly kind: 'datagrams-open'; readonly number: NodeNumber }
   /** Gossip that raised an incarnation too far to be believed. */
   | { readonly kind: 'implausible'; readonly from: NodeNumber; readonly update: Update };

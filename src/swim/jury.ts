@@ -1,20 +1,50 @@
 import type { Incarnation, MonotonicMs, NodeNumber } from '../identity.ts';
+import { Brake, type BrakeState, type Group } from './brake.ts';
+import type { Evidence, Report } from './message.ts';
+import { ringsMax } from './rings.ts';
 
 /** A report counts for so long: it must be repeated, so that a blocked observer's dies with it. */
 export const reportLeaseMs = 2_500;
-/** An accusation counts for so long: longer than the stall that is tolerated, after which it is a report or cleared. */
+/** A report of a lossy link counts for so long: observers find that out at different times, and tell it once. */
+export const lossyLeaseMs = 60_000;
+/** An accusation counts for so long: until the stall that is tolerated is over, and it is a report or was cleared. */
 export const accusationLeaseMs = 5_000;
 /** A verdict waits so long for others, so that several dead come out in one batch … */
 export const batchHoldMs = 100;
 /** … and so long, from the first verdict on, while somebody else is accused by `accusersForHold`. */
 export const batchHoldMaxMs = 1_000;
 export const accusersForHold = 3;
-/** Subjects on trial between two calls of `verdicts`, which forgets those who are no members. */
-export const casesMax = 1_024;
+/** The part of the live observers that has to report a silence or a lossy link … */
+export const reportersShareMin = 0.7;
+/** … and at least so many, or all where fewer live: with ten observers two may share one sick switch. */
+export const reportersMin = 3;
+/** Testimony that keeps coming is judged no more often than this. */
+export const sittingPeriodMs = 50;
+/** The brake is looked at so often while it is on, also when nobody reports any more. */
+export const brakeCheckMs = 1_000;
+/** Subjects on trial at once; those nobody accuses any more are dismissed by `verdicts`. */
+export const casesMax = 4_096;
 
 export interface Verdict {
   readonly number: NodeNumber;
   readonly incarnation: Incarnation;
+  readonly evidence: Evidence;
+}
+
+export interface JurySeams {
+  /** Who watches a subject: only they are its jurors. Also those who are down. */
+  readonly observersOf: (subject: NodeNumber) => readonly NodeNumber[];
+  /** The cluster's roles with their members. */
+  readonly groups: () => readonly Group[];
+}
+
+/** What the pane knows at the time of the judgement. */
+export interface Bench {
+  /** All members that are not published as down, the leader included. */
+  readonly live: ReadonlySet<NodeNumber>;
+  readonly incarnationOf: (number: NodeNumber) => Incarnation | undefined;
+  /** An operator says that so many are dead indeed. */
+  readonly brakeReleased: boolean;
 }
 
 interface Testimony {
@@ -22,38 +52,59 @@ interface Testimony {
   readonly untilMs: MonotonicMs;
 }
 
-/** Both by who says it; that is known from the session, so there are no more than members. */
+/** By who says it; that is known from the session, so there are no more than members. */
 interface Case {
-  readonly reports: Map<NodeNumber, Testimony>;
+  readonly reports: Readonly<Record<Evidence, Map<NodeNumber, Testimony>>>;
   readonly accusedUntilMs: Map<NodeNumber, MonotonicMs>;
 }
 
-type IncarnationOf = (number: NodeNumber) => Incarnation | undefined;
+/** One case while a batch is judged. */
+interface Trial {
+  readonly subject: NodeNumber;
+  readonly incarnation: Incarnation;
+  readonly observers: readonly NodeNumber[];
+  readonly file: Case;
+}
+
+interface Finding {
+  readonly evidence: Evidence;
+  readonly reporters: number;
+}
 
 /**
- * The leader's tally of reports: whoever a majority of its live observers reports is convicted. It decides
- * nothing for ever: until the pane has published a verdict, continuing reports bring the same one again.
+ * The leader's tally of testimony: whoever enough of its live observers report is convicted (design rules 4 to 6).
+ * It decides nothing for ever: until the pane has published a verdict, continuing reports bring the same one again.
  */
 export class Jury {
   /** Testimonies ignored because too many subjects were on trial. */
   dropped = 0;
   private readonly observersOf: (subject: NodeNumber) => readonly NodeNumber[];
+  private readonly brakes: Brake;
   private readonly cases = new Map<NodeNumber, Case>();
   private batchOpenedAtMs: MonotonicMs | undefined;
+  private satAtMs: MonotonicMs = Number.NEGATIVE_INFINITY;
   private dueAtMs: MonotonicMs = Number.POSITIVE_INFINITY;
 
-  /** @param observersOf who watches a subject: only they are its jurors */
-  constructor(observersOf: (subject: NodeNumber) => readonly NodeNumber[]) {
+  constructor({ observersOf, groups }: JurySeams) {
     this.observersOf = observersOf;
+    this.brakes = new Brake(groups);
   }
 
-  /** `from` says that the window of `subject` has run out. */
-  report(from: NodeNumber, subject: NodeNumber, incarnation: Incarnation, now: MonotonicMs): void {
-    const trial = this.caseOf(subject);
-    if (trial === undefined) return;
-    trial.reports.set(from, { incarnation, untilMs: now + reportLeaseMs });
-    trial.accusedUntilMs.set(from, now + accusationLeaseMs);
-    this.dueAtMs = Math.min(this.dueAtMs, now);
+  /** Whether too many are accused to be believed, as of the last call of `verdicts`. */
+  get brake(): BrakeState {
+    return this.brakes.state;
+  }
+
+  /** `from` holds `subject` for dead, and says why. */
+  report(from: NodeNumber, { subject, incarnation, evidence }: Omit<Report, 'kind'>, now: MonotonicMs): void {
+    const file = this.caseOf(subject);
+    if (file === undefined) return;
+    const untilMs = now + (evidence === 'lossy' ? lossyLeaseMs : reportLeaseMs);
+    file.reports[evidence].set(from, { incarnation, untilMs });
+    // A kernel's word is no suspicion: it takes the place of one.
+    if (evidence === 'refused') file.accusedUntilMs.delete(from);
+    else file.accusedUntilMs.set(from, now + accusationLeaseMs);
+    this.dueAtMs = Math.min(this.dueAtMs, Math.max(now, this.satAtMs + sittingPeriodMs));
   }
 
   /** `from` got no answer from `subject`: no vote yet, but a reason to wait with the verdict over another one. */
@@ -67,19 +118,26 @@ export class Jury {
   }
 
   /** Whether a majority of the live observers of `subject` reports it now, by this incarnation. */
-  hasMajority(subject: NodeNumber, incarnation: Incarnation, live: readonly NodeNumber[], now: MonotonicMs): boolean {
-    const jurors = new Set(live);
-    return this.reportersOf(subject, incarnation, jurors, now) >= this.majorityFor(subject, jurors);
+  hasMajority(subject: NodeNumber, incarnation: Incarnation, live: ReadonlySet<NodeNumber>, now: MonotonicMs): boolean {
+    const file = this.cases.get(subject);
+    if (file === undefined) return false;
+    const trial: Trial = { subject, incarnation, observers: this.observersOf(subject), file };
+    const reporters = countOf(trial, ['silent', 'refused'], live, now);
+    return reporters >= majorityOf(jurorsOf(trial, live));
   }
 
   /**
-   * The batch that is due, or nothing. `live` are all members that are not published as down, the leader
-   * included; whoever is convicted drops out of the jury before the next one is judged.
+   * The batch that is due, or nothing. Whoever is convicted drops out of the jury before the next one is judged;
+   * while the brake is on, only those pass whom their kernels report dead.
    */
-  verdicts(now: MonotonicMs, live: readonly NodeNumber[], incarnationOf: IncarnationOf): readonly Verdict[] {
+  verdicts(now: MonotonicMs, { live, incarnationOf, brakeReleased }: Bench): readonly Verdict[] {
+    this.satAtMs = now;
     this.dueAtMs = Number.POSITIVE_INFINITY;
-    this.dismiss(now, new Set(live));
-    const batch = this.judge(now, live, incarnationOf);
+    this.dismiss(now, live);
+    const trials = this.open(live, incarnationOf);
+    this.brakes.judge(accusedAmong(trials, live, now), live, brakeReleased, now);
+    if (this.brake.on) this.dueAtMs = now + brakeCheckMs;
+    const batch = judge(trials, live, this.brake.on, now);
     if (batch.length === 0) {
       this.batchOpenedAtMs = undefined;
       return [];
@@ -91,7 +149,7 @@ export class Jury {
       return [];
     }
     this.batchOpenedAtMs = undefined;
-    for (const { number } of batch) this.cases.delete(number);
+    for (const verdict of batch) this.close(verdict, now);
     return batch;
   }
 
@@ -102,73 +160,148 @@ export class Jury {
       this.dropped++;
       return undefined;
     }
-    const trial: Case = { reports: new Map(), accusedUntilMs: new Map() };
-    this.cases.set(subject, trial);
-    return trial;
+    const reports = { silent: new Map(), refused: new Map(), lossy: new Map() };
+    const file: Case = { reports, accusedUntilMs: new Map() };
+    this.cases.set(subject, file);
+    return file;
   }
 
-  /** Ends the leases that have run out, and the cases of those who are not live or whom nobody accuses. */
+  private close({ number, evidence }: Verdict, now: MonotonicMs): void {
+    this.cases.delete(number);
+    if (evidence !== 'refused') this.brakes.onConvicted(number, now);
+  }
+
+  /** Ends the leases that have run out, and the cases of those who are not live or of whom nobody says anything. */
   private dismiss(now: MonotonicMs, live: ReadonlySet<NodeNumber>): void {
     for (const [subject, { reports, accusedUntilMs }] of this.cases) {
-      for (const [from, { untilMs }] of reports) if (now > untilMs || !live.has(from)) reports.delete(from);
       for (const [from, untilMs] of accusedUntilMs) if (now > untilMs || !live.has(from)) accusedUntilMs.delete(from);
-      if (!live.has(subject) || accusedUntilMs.size === 0) this.cases.delete(subject);
+      let testimonies = accusedUntilMs.size;
+      for (const byReporter of Object.values(reports)) {
+        for (const [from, { untilMs }] of byReporter) if (now > untilMs || !live.has(from)) byReporter.delete(from);
+        testimonies += byReporter.size;
+      }
+      if (testimonies === 0 || !live.has(subject)) this.cases.delete(subject);
     }
   }
 
-  private judge(now: MonotonicMs, live: readonly NodeNumber[], incarnationOf: IncarnationOf): readonly Verdict[] {
-    const jurors = new Set(live);
-    const batch: Verdict[] = [];
-    for (;;) {
-      const verdict = this.clearest(now, jurors, incarnationOf);
-      if (verdict === undefined) return batch;
-      batch.push(verdict);
-      jurors.delete(verdict.number);
+  private open(live: ReadonlySet<NodeNumber>, incarnationOf: Bench['incarnationOf']): Trial[] {
+    const trials: Trial[] = [];
+    for (const [subject, file] of this.cases) {
+      const incarnation = incarnationOf(subject);
+      if (incarnation === undefined || !live.has(subject)) continue;
+      trials.push({ subject, incarnation, observers: this.observersOf(subject), file });
     }
-  }
-
-  /** Among those whom a majority reports the one with the most reports, and of several the lowest number. */
-  private clearest(
-    now: MonotonicMs,
-    jurors: ReadonlySet<NodeNumber>,
-    incarnationOf: IncarnationOf,
-  ): Verdict | undefined {
-    let clearest: (Verdict & { readonly reporters: number }) | undefined;
-    for (const number of this.cases.keys()) {
-      const incarnation = incarnationOf(number);
-      if (incarnation === undefined || !jurors.has(number)) continue;
-      const reporters = this.reportersOf(number, incarnation, jurors, now);
-      if (reporters < this.majorityFor(number, jurors)) continue;
-      const lead = clearest === undefined ? 1 : reporters - clearest.reporters || clearest.number - number;
-      if (lead > 0) clearest = { number, incarnation, reporters };
-    }
-    return clearest && { number: clearest.number, incarnation: clearest.incarnation };
-  }
-
-  private reportersOf(
-    subject: NodeNumber,
-    incarnation: Incarnation,
-    jurors: ReadonlySet<NodeNumber>,
-    now: MonotonicMs,
-  ): number {
-    let count = 0;
-    for (const [from, report] of this.cases.get(subject)?.reports ?? []) {
-      const counts = report.incarnation === incarnation && now <= report.untilMs;
-      if (counts && from !== subject && jurors.has(from)) count++;
-    }
-    return count;
-  }
-
-  private majorityFor(subject: NodeNumber, jurors: ReadonlySet<NodeNumber>): number {
-    const live = this.observersOf(subject).filter((number) => number !== subject && jurors.has(number));
-    return Math.floor(live.length / 2) + 1;
+    return trials;
   }
 
   private moreMayFollow(batch: readonly Verdict[]): boolean {
     const judged = new Set(batch.map(({ number }) => number));
-    for (const [subject, { accusedUntilMs }] of this.cases) {
-      if (!judged.has(subject) && accusedUntilMs.size >= accusersForHold) return true;
+    for (const [subject, { reports, accusedUntilMs }] of this.cases) {
+      const accusers = accusedUntilMs.size + reports.refused.size;
+      if (!judged.has(subject) && accusers >= accusersForHold) return true;
     }
     return false;
   }
+}
+
+/**
+ * The clearest case first; then each of the others by what is left of the jury, until nothing more comes of it. So
+ * two who report each other do not both fall, and the dead do not count among those who could report.
+ */
+function judge(
+  trials: readonly Trial[],
+  live: ReadonlySet<NodeNumber>,
+  provenOnly: boolean,
+  now: MonotonicMs,
+): readonly Verdict[] {
+  const jurors = new Set(live);
+  const batch: Verdict[] = [];
+  const ordered = inOrder(trials, (trial) => findingOf(trial, jurors, provenOnly, now));
+  for (let before = -1; batch.length > before; ) {
+    before = batch.length;
+    for (const trial of ordered) {
+      const { subject: number, incarnation } = trial;
+      const finding = jurors.has(number) ? findingOf(trial, jurors, provenOnly, now) : undefined;
+      if (finding === undefined) continue;
+      batch.push({ number, incarnation, evidence: finding.evidence });
+      jurors.delete(number);
+    }
+  }
+  return batch;
+}
+
+/** A kernel's word before a silence, then the most reports, then the lowest number. */
+function inOrder(trials: readonly Trial[], find: (trial: Trial) => Finding | undefined): readonly Trial[] {
+  const weightOf = (finding: Finding | undefined): number =>
+    finding === undefined ? 0 : finding.reporters + (finding.evidence === 'refused' ? ringsMax : 0);
+  return trials
+    .map((trial) => ({ trial, weight: weightOf(find(trial)) }))
+    .sort((a, b) => b.weight - a.weight || a.trial.subject - b.trial.subject)
+    .map(({ trial }) => trial);
+}
+
+function findingOf(
+  trial: Trial,
+  jurors: ReadonlySet<NodeNumber>,
+  provenOnly: boolean,
+  now: MonotonicMs,
+): Finding | undefined {
+  const live = jurorsOf(trial, jurors);
+  const refused = countOf(trial, ['refused'], jurors, now);
+  if (refused >= majorityOf(live)) return { evidence: 'refused', reporters: refused };
+  if (provenOnly) return undefined;
+  const enough = trial.observers.length < ringsMax ? majorityOf(live) : quotaOf(live);
+  const silent = countOf(trial, ['silent', 'refused'], jurors, now);
+  if (silent >= enough) return { evidence: 'silent', reporters: silent };
+  const lossy = countOf(trial, ['lossy'], jurors, now);
+  return lossy >= enough ? { evidence: 'lossy', reporters: lossy } : undefined;
+}
+
+/** Those whom enough of their observers accuse, and whom no kernel reports dead. */
+function accusedAmong(
+  trials: readonly Trial[],
+  live: ReadonlySet<NodeNumber>,
+  now: MonotonicMs,
+): readonly NodeNumber[] {
+  return trials
+    .filter((trial) => {
+      const majority = majorityOf(jurorsOf(trial, live));
+      const accusers = trial.observers.filter((from) => live.has(from) && trial.file.accusedUntilMs.has(from));
+      return (
+        accusers.length >= Math.min(accusersForHold, majority) && countOf(trial, ['refused'], live, now) < majority
+      );
+    })
+    .map(({ subject }) => subject);
+}
+
+/** Observers who report the subject now, as one of these. */
+function countOf(
+  { subject, incarnation, observers, file }: Trial,
+  kinds: readonly Evidence[],
+  jurors: ReadonlySet<NodeNumber>,
+  now: MonotonicMs,
+): number {
+  const counts = (testimony: Testimony | undefined): boolean =>
+    testimony !== undefined && testimony.incarnation === incarnation && now <= testimony.untilMs;
+  let count = 0;
+  for (const from of observers) {
+    if (from === subject || !jurors.has(from)) continue;
+    if (kinds.some((kind) => counts(file.reports[kind].get(from)))) count++;
+  }
+  return count;
+}
+
+function jurorsOf({ subject, observers }: Trial, live: ReadonlySet<NodeNumber>): number {
+  let count = 0;
+  for (const number of observers) if (number !== subject && live.has(number)) count++;
+  return count;
+}
+
+function majorityOf(jurors: number): number {
+  return Math.floor(jurors / 2) + 1;
+}
+
+function quotaOf(jurors: number): number {
+  const share = Math.ceil(reportersShareMin * jurors);
+  return Math.max(1, Math.min(reportersMin, jurors), share);
 }

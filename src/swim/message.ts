@@ -8,7 +8,7 @@ export interface Update {
 }
 
 /** What members say to each other by datagram (SWIM, Das 2002; who may say "down" is ours). */
-export type SwimMessage = Ping | Ack | ProbeRequest | Accusation | Report | Gossip;
+export type SwimMessage = Ping | Ack | ProbeRequest | StreamClosed | Accusation | Report | Gossip;
 
 export interface Ping {
   readonly kind: 'ping';
@@ -29,6 +29,12 @@ export interface ProbeRequest {
   readonly subject: NodeNumber;
 }
 
+/** "Its standing stream to me closed without a goodbye": to its other observers, a reason to ask and to knock now. */
+export interface StreamClosed {
+  readonly kind: 'stream-closed';
+  readonly subject: NodeNumber;
+}
+
 /** "It did not answer me." Told to its other observers, to the control nodes and to the subject itself. */
 export interface Accusation {
   readonly kind: 'accusation';
@@ -40,11 +46,18 @@ export interface Accusation {
   readonly nonce: number;
 }
 
-/** To the control nodes, each second while the window has run out: a lease, not a vote that stands. */
+/**
+ * Why an observer holds its subject for dead. `silent`: the window ran out. `refused`: the kernel of its machine said
+ * twice that nobody listens there any more. `lossy`: too few of ten probes were answered.
+ */
+export type Evidence = 'silent' | 'refused' | 'lossy';
+
+/** To the control nodes, each second while it holds: a lease, not a vote that stands. */
 export interface Report {
   readonly kind: 'report';
   readonly subject: NodeNumber;
   readonly incarnation: Incarnation;
+  readonly evidence: Evidence;
 }
 
 export interface Gossip {

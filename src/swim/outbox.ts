@@ -10,10 +10,13 @@ const messageBytesMax: Readonly<Record<SwimMessage['kind'], number>> = {
   ping: 7,
   ack: 12,
   'probe-request': 7,
+  'stream-closed': 7,
   accusation: 22,
-  report: 12,
+  report: 13,
   gossip: 0,
 };
+
+const nothing: readonly SwimEffect[] = [];
 
 /** Gathers what one call has to say, so that a member gets one datagram and not one for each message. */
 export class Outbox {
@@ -39,6 +42,7 @@ export class Outbox {
 
   /** All that was gathered; `gossipFor` says what rides along where no gossip was posted. */
   drain(gossipFor: (to: NodeNumber) => Gossip | undefined): readonly SwimEffect[] {
+    if (this.letters.size === 0 && this.effects.length === 0) return nothing;
     for (const [to, messages] of this.letters) {
       const hasGossip = messages.some(({ kind }) => kind === 'gossip');
       this.seal(to, messages, hasGossip ? undefined : gossipFor(to));
@@ -64,17 +68,21 @@ export class Outbox {
   }
 }
 
+/** Each takes one gossip, which has a budget of its own, beside the other messages. */
 function inDatagrams(messages: readonly SwimMessage[]): SwimMessage[][] {
   let datagram: SwimMessage[] = [];
   const datagrams = [datagram];
-  let bytes = 0;
+  let [bytes, hasGossip] = [0, false];
   for (const message of messages) {
-    bytes += messageBytesMax[message.kind];
-    if (bytes > messagesBytesMax) {
-      bytes = messageBytesMax[message.kind];
+    const isGossip = message.kind === 'gossip';
+    const size = messageBytesMax[message.kind];
+    if (isGossip ? hasGossip : bytes + size > messagesBytesMax) {
       datagram = [];
       datagrams.push(datagram);
+      [bytes, hasGossip] = [0, false];
     }
+    bytes += size;
+    hasGossip ||= isGossip;
     datagram.push(message);
   }
   return datagrams;

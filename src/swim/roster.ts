@@ -1,6 +1,6 @@
 import type { MonotonicMs, NodeNumber } from '../identity.ts';
 import type { Update } from './message.ts';
-import { type Standing, weigh } from './precedence.ts';
+import { type PackedStanding, packed, type Standing, unpacked, weigh } from './precedence.ts';
 
 /** Standings of numbers that are no members here: not yet, or no longer. */
 export const strangersMax = 1_024;
@@ -18,17 +18,23 @@ export interface Member extends Standing {
 export class Roster {
   /** Standings of strangers forgotten because there were too many. */
   dropped = 0;
+  /** Counts the changes of members and of their status. */
+  version = 0;
   private readonly members = new Map<NodeNumber, Member>();
-  private readonly strangers = new Map<NodeNumber, Standing>();
+  private readonly strangers = new Map<NodeNumber, PackedStanding>();
   private sorted: readonly NodeNumber[] | undefined;
   private byStatus: Readonly<Record<Standing['status'], readonly NodeNumber[]>> | undefined;
+
+  get size(): number {
+    return this.members.size;
+  }
 
   get(number: NodeNumber): Member | undefined {
     return this.members.get(number);
   }
 
   standingOf(number: NodeNumber): Standing | undefined {
-    return this.members.get(number) ?? this.strangers.get(number);
+    return this.members.get(number) ?? unpacked(this.strangers.get(number));
   }
 
   /** All members, ascending. */
@@ -48,7 +54,7 @@ export class Roster {
 
   /** Makes a stranger a member, with the later of this standing and the one that gossip brought. */
   admit(number: NodeNumber, standing: Standing, now: MonotonicMs): Member {
-    const heard = this.strangers.get(number);
+    const heard = unpacked(this.strangers.get(number));
     const later = heard !== undefined && weigh(heard, standing) === 'news' ? heard : standing;
     this.strangers.delete(number);
     return this.put({ number, incarnation: later.incarnation, status: later.status, sinceMs: now });
@@ -81,7 +87,7 @@ export class Roster {
 
   private remember(number: NodeNumber, standing: Standing): void {
     this.strangers.delete(number);
-    this.strangers.set(number, standing);
+    this.strangers.set(number, packed(standing));
     if (this.strangers.size <= strangersMax) return;
     for (const oldest of this.strangers.keys()) {
       this.strangers.delete(oldest);
@@ -91,6 +97,7 @@ export class Roster {
   }
 
   private forgetLists(): void {
+    this.version++;
     this.sorted = undefined;
     this.byStatus = undefined;
   }

@@ -1,7 +1,8 @@
 import { toHex } from '../bytes.ts';
 import { sha256 } from '../crypto.ts';
-import type { NodeNumber } from '../identity.ts';
+import type { MonotonicMs, NodeNumber } from '../identity.ts';
 import type { Gossip, Update } from './message.ts';
+import { type PackedStanding, packed } from './precedence.ts';
 
 /** The largest opaque rumour: it must fit a datagram that carries it alone. */
 export const rumourBytesMax = 1_000;
@@ -15,8 +16,12 @@ export const gossipBytesMax: number = rumourBytesMax + rumourHeadBytes;
 export const entriesPerGossipMax = 64;
 /** Updates and rumours that wait to be passed on; beyond, the oldest one is dropped. */
 export const rumoursMax = 1_024;
-/** Contents remembered so that each is told only once. More than `rumoursMax`: what is queued is known. */
+/** Rumours, and standings, remembered so that each is told once. More than `rumoursMax`: what is queued is known. */
 export const seenMax = 4_096;
+/** Rumours kept for whoever could not hear them, the latest ones … */
+export const recentMax = 64;
+/** … for so long. */
+export const recentForMs = 60_000;
 /** Bytes of a rumour's SHA-256 by which it is known again. */
 const seenKeyBytes = 8;
 
@@ -31,6 +36,11 @@ interface Entry {
   sendsLeft: number;
 }
 
+interface Recent {
+  readonly bytes: Uint8Array;
+  readonly heardAtMs: MonotonicMs;
+}
+
 /**
  * What is still to be told: newest first, each thing a limited number of times. Fresh things are passed on at
  * once besides; those sends do not count, because a limit used up in the first instant leaves a member
@@ -39,10 +49,13 @@ interface Entry {
 export class Rumours {
   /** Things dropped, before they were told often enough, because there were too many. */
   dropped = 0;
-  /** Oldest first. */
   private readonly queue = new Map<string, Entry>();
+  /** The queue, oldest first, and among it some that have left. */
+  private order: Entry[] = [];
   private readonly fresh = new Set<Entry>();
   private readonly seen = new Set<string>();
+  private readonly told = new Map<NodeNumber, PackedStanding>();
+  private recent: Recent[] = [];
 
   get isEmpty(): boolean {
     return this.queue.size === 0;
@@ -52,25 +65,31 @@ export class Rumours {
     return this.fresh.size > 0;
   }
 
-  /** Queues an update in place of any other about the same member; false when this one was queued before. */
+  /** Queues an update in place of any other about the same member; false when this one was the last that was queued. */
   addUpdate(update: Update, sends: number): boolean {
+    const standing = packed(update);
+    if (this.told.get(update.number) === standing) return false;
+    remember(this.told, update.number, standing);
     const key = updateKey(update.number);
-    if (!this.isNew(`${key} ${update.incarnation} ${update.status}`)) return false;
-    this.drop(key);
     this.add({ key, payload: { kind: 'update', update }, bytes: updateBytesMax, sendsLeft: sends });
     return true;
   }
 
   /** True for a content that was never heard here, and only once. */
   hear(bytes: Uint8Array): boolean {
-    return this.isNew(rumourKey(bytes));
+    const key = rumourKey(bytes);
+    if (this.seen.has(key)) return false;
+    this.seen.add(key);
+    if (this.seen.size > seenMax) this.seen.delete(firstOf(this.seen));
+    return true;
   }
 
-  /** Queues a rumour. */
-  addRumour(bytes: Uint8Array, sends: number): void {
+  /** Queues a rumour, and keeps it for those who cannot hear it now. */
+  addRumour(bytes: Uint8Array, sends: number, now: MonotonicMs): void {
     const key = rumourKey(bytes);
-    this.drop(key);
     this.add({ key, payload: { kind: 'rumour', bytes }, bytes: bytes.length + rumourHeadBytes, sendsLeft: sends });
+    this.recent.push({ bytes, heardAtMs: now });
+    if (this.recent.length > recentMax) this.recent.shift();
   }
 
   /** Tells no more about a member. */
@@ -80,20 +99,30 @@ export class Rumours {
 
   /** What fits into one datagram; with `freshOnes`, those come first and uncounted. */
   compose(freshOnes: boolean): Gossip | undefined {
-    const parcel: Entry[] = [];
-    let bytesLeft = gossipBytesMax;
-    const load = (entry: Entry): boolean => {
-      if (entry.bytes > bytesLeft || parcel.length >= entriesPerGossipMax) return false;
-      bytesLeft -= entry.bytes;
-      parcel.push(entry);
-      return true;
-    };
-    if (freshOnes) for (const entry of this.fresh) load(entry);
-    for (const entry of [...this.queue.values()].reverse()) {
-      if (freshOnes && this.fresh.has(entry)) continue;
-      if (load(entry) && --entry.sendsLeft <= 0) this.queue.delete(entry.key);
+    if (this.queue.size === 0) return undefined;
+    const parcel = new Parcel();
+    if (freshOnes) for (const entry of this.fresh) parcel.load(entry);
+    for (let at = this.order.length - 1; at >= 0 && !parcel.isFull; at--) {
+      const entry = this.order[at] as Entry;
+      if (!this.isQueued(entry) || (freshOnes && this.fresh.has(entry))) continue;
+      if (parcel.load(entry) && --entry.sendsLeft <= 0) this.queue.delete(entry.key);
     }
-    return parcel.length === 0 ? undefined : gossipOf(parcel);
+    this.tidy();
+    return parcel.seal();
+  }
+
+  /** All that was heard lately, oldest first, in as many parcels as it takes. */
+  composeRecent(now: MonotonicMs): readonly Gossip[] {
+    this.recent = this.recent.filter(({ heardAtMs }) => now - heardAtMs <= recentForMs);
+    const parcels: Parcel[] = [];
+    for (const { bytes } of this.recent) {
+      const entry = { payload: { kind: 'rumour', bytes }, bytes: bytes.length + rumourHeadBytes } as const;
+      if (parcels.at(-1)?.load(entry)) continue;
+      const parcel = new Parcel();
+      parcel.load(entry);
+      parcels.push(parcel);
+    }
+    return parcels.map((parcel) => parcel.seal()).filter((gossip) => gossip !== undefined);
   }
 
   /** Ends the first instant of whatever was fresh. */
@@ -101,20 +130,14 @@ export class Rumours {
     this.fresh.clear();
   }
 
-  private isNew(content: string): boolean {
-    if (this.seen.has(content)) return false;
-    this.seen.add(content);
-    if (this.seen.size > seenMax) forgetFirst(this.seen);
-    return true;
-  }
-
   private add(entry: Entry): void {
+    this.drop(entry.key);
     this.queue.set(entry.key, entry);
+    this.order.push(entry);
     this.fresh.add(entry);
     if (this.queue.size <= rumoursMax) return;
     this.dropped++;
-    const [oldest] = this.queue.keys();
-    this.drop(oldest as string);
+    this.drop(firstOf(this.queue.keys()));
   }
 
   private drop(key: string): void {
@@ -123,27 +146,62 @@ export class Rumours {
     this.queue.delete(key);
     this.fresh.delete(entry);
   }
+
+  private isQueued(entry: Entry): boolean {
+    return this.queue.get(entry.key) === entry;
+  }
+
+  /** Those who left go all at once, when they are the most. */
+  private tidy(): void {
+    if (this.order.length <= this.queue.size * 2) return;
+    this.order = this.order.filter((entry) => this.isQueued(entry));
+  }
+}
+
+/** What goes into one datagram. */
+class Parcel {
+  private readonly updates: Update[] = [];
+  private readonly rumours: Uint8Array[] = [];
+  private bytesLeft = gossipBytesMax;
+
+  get isFull(): boolean {
+    return this.count >= entriesPerGossipMax || this.bytesLeft < rumourHeadBytes;
+  }
+
+  /** Whether it still fitted. */
+  load({ payload, bytes }: Pick<Entry, 'payload' | 'bytes'>): boolean {
+    if (bytes > this.bytesLeft || this.count >= entriesPerGossipMax) return false;
+    this.bytesLeft -= bytes;
+    if (payload.kind === 'update') this.updates.push(payload.update);
+    else this.rumours.push(payload.bytes);
+    return true;
+  }
+
+  seal(): Gossip | undefined {
+    const { updates, rumours } = this;
+    return this.count === 0 ? undefined : { kind: 'gossip', updates, rumours };
+  }
+
+  private get count(): number {
+    return this.updates.length + this.rumours.length;
+  }
 }
 
 function updateKey(number: NodeNumber): string {
   return `update ${number}`;
 }
 
-function forgetFirst(keys: Set<string>): void {
-  const [first] = keys;
-  keys.delete(first as string);
-}
-
-function gossipOf(entries: readonly Entry[]): Gossip {
-  const updates: Update[] = [];
-  const rumours: Uint8Array[] = [];
-  for (const { payload } of entries) {
-    if (payload.kind === 'update') updates.push(payload.update);
-    else rumours.push(payload.bytes);
-  }
-  return { kind: 'gossip', updates, rumours };
-}
-
 function rumourKey(bytes: Uint8Array): string {
   return `rumour ${toHex(sha256(bytes).subarray(0, seenKeyBytes))}`;
+}
+
+function remember(told: Map<NodeNumber, PackedStanding>, number: NodeNumber, standing: PackedStanding): void {
+  told.delete(number);
+  told.set(number, standing);
+  if (told.size > seenMax) told.delete(firstOf(told.keys()));
+}
+
+function firstOf<T>(items: Iterable<T>): T {
+  const [first] = items;
+  return first as T;
 }

@@ -2,26 +2,31 @@
 export interface SwimSettings {
   /** Milliseconds between two probes of one's own round (SWIM's T′, Das 2002 §3.1). Default 1,000; 100 … 60,000. */
   readonly probePeriodMs: number;
-  /** Milliseconds after which the subject's other observers are asked too. Default 500; below `suspectAfterMs`. */
+  /**
+   * Milliseconds after which the subject is tried by a stream and its other observers are asked to probe it.
+   * Default 500; 10 … `suspectAfterMs`.
+   */
   readonly probeTimeoutMs: number;
-  /** Milliseconds of silence after which a subject is suspected and accused. Default 1,000. */
+  /** Milliseconds of silence after which a subject is suspected and accused. Default 1,000; up to 60,000. */
   readonly suspectAfterMs: number;
-  /** Milliseconds between two questions to a suspect. Default 1,000. */
+  /** Milliseconds between two questions to a suspect. Default 1,000; 100 … `stallToleranceMs`. */
   readonly reprobePeriodMs: number;
   /**
-   * The stall in milliseconds that a healthy member is allowed, counted from anybody's first unanswered probe.
-   * Default 4,000. It bounds detection from below: a vanished machine is convicted about a second later.
+   * The stall in milliseconds that a healthy member is allowed, counted from the earliest unanswered probe that this
+   * node knows of. Default 4,000; `suspectAfterMs` … `suspectAfterMs` + 5,000: an accusation stands for 5 s at the
+   * jury, and must not end before the report. It bounds detection from below: a vanished machine is convicted about
+   * a second later. A dead process is known at once, whatever is tolerated here.
    */
   readonly stallToleranceMs: number;
-  /** Milliseconds that an observer waits in any case after its own first unanswered probe. Default 3,000. */
+  /** Milliseconds that an observer waits in any case after its own first unanswered probe. Default 3,000; ≤ 60,000. */
   readonly ownWindowMs: number;
-  /** Milliseconds between two reports of the same silence. Default 1,000; below the jury's lease of 2,500. */
+  /** Milliseconds between two reports of the same silence. Default 1,000; 100 … 1,200: a lease of 2,500 holds two. */
   readonly reportPeriodMs: number;
-  /** Milliseconds between two rounds of gossip while there is something to tell. Default 200. */
+  /** Milliseconds between two rounds of gossip while there is something to tell. Default 200; 50 … 10,000. */
   readonly gossipPeriodMs: number;
-  /** Members told in each round, and at once when something is fresh. Default 3. */
+  /** Members told in each round, and at once when something is fresh. Default 3; 1 … 10. */
   readonly gossipFanout: number;
-  /** λ: each member passes a rumour on λ·⌈log2(N+1)⌉ times (SWIM, Das 2002 §4.1). Default 4. */
+  /** λ: each member passes a rumour on λ·⌈log2(N+1)⌉ times (SWIM, Das 2002 §4.1). Default 4; 1 … 10. */
   readonly retransmitFactor: number;
 }
 

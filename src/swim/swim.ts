@@ -11,17 +11,21 @@
  */
 import { assert, unreachable } from '../assert.ts';
 import type { Incarnation, MonotonicMs, NodeNumber } from '../identity.ts';
-import { type Random, shuffled } from '../seam/random.ts';
+import type { Random } from '../seam/random.ts';
 import { Detector } from './detector.ts';
-import type { SwimEffect } from './effect.ts';
+import { Dissemination } from './dissemination.ts';
+import type { DialOutcome, SwimEffect } from './effect.ts';
 import type { Ack, Gossip, Ping, SwimMessage, Update } from './message.ts';
+import { Neighbourhood } from './neighbourhood.ts';
 import { Outbox } from './outbox.ts';
 import { type Standing, weigh } from './precedence.ts';
+import { Places, type Rings } from './rings.ts';
 import { type Member, Roster } from './roster.ts';
-import { Rumours, rumourBytesMax } from './rumours.ts';
+import { rumourBytesMax } from './rumours.ts';
 import type { SwimSettings } from './settings.ts';
+import type { Slice } from './slice.ts';
 
-export type { SwimEffect, SwimEvent } from './effect.ts';
+export type { DialOutcome, SwimEffect, SwimEvent } from './effect.ts';
 
 export interface SwimOptions {
   readonly self: NodeNumber;
@@ -30,6 +34,8 @@ export interface SwimOptions {
   /** The cluster's identity; it decides who observes whom. */
   readonly cluster: Uint8Array;
   readonly now: MonotonicMs;
+  /** Of the same cluster; for many members in one process. By default each has its own. */
+  readonly places?: Places;
 }
 
 /** One member as this node sees it. */
@@ -58,22 +64,22 @@ export interface SwimDrops {
 
 export class Swim {
   private readonly self: NodeNumber;
-  private readonly settings: SwimSettings;
-  private readonly random: Random;
   private readonly roster = new Roster();
-  private readonly rumours = new Rumours();
   private readonly outbox = new Outbox();
+  private readonly neighbourhood: Neighbourhood;
+  private readonly dissemination: Dissemination;
   private readonly detector: Detector;
-  private gossipAtMs: MonotonicMs = Number.POSITIVE_INFINITY;
-  private oversizeRumours = 0;
   private heedsGossip = true;
 
-  constructor({ self, settings, random, cluster, now }: SwimOptions) {
+  constructor({ self, settings, random, cluster, now, places = new Places(cluster) }: SwimOptions) {
+    const { roster, outbox } = this;
     this.self = self;
-    this.settings = settings;
-    this.random = random;
     this.roster.admit(self, { incarnation: 0, status: 'alive' }, now);
-    this.detector = new Detector({ self, settings, random, cluster, roster: this.roster, outbox: this.outbox }, now);
+    this.neighbourhood = new Neighbourhood(self, roster, places);
+    const seams = { self, settings, random, roster, outbox, neighbourhood: this.neighbourhood };
+    this.dissemination = new Dissemination(seams);
+    const onCleared = (number: NodeNumber, at: MonotonicMs): void => this.dissemination.repeatFor(number, at);
+    this.detector = new Detector({ ...seams, onCleared }, now);
   }
 
   /** Raised only by what the pane publishes about this node after a return. */
@@ -82,8 +88,23 @@ export class Swim {
   }
 
   get drops(): SwimDrops {
-    const { detector, rumours, roster, oversizeRumours } = this;
-    return { nonces: detector.nonces.dropped, rumours: rumours.dropped, strangers: roster.dropped, oversizeRumours };
+    const { detector, dissemination, roster } = this;
+    return {
+      nonces: detector.nonces.dropped,
+      rumours: dissemination.dropped,
+      strangers: roster.dropped,
+      oversizeRumours: dissemination.oversize,
+    };
+  }
+
+  /** What this node's view is made of; in a complete view, as far as it concerns this node. */
+  get slice(): Slice {
+    return this.neighbourhood.slice;
+  }
+
+  /** Who watches whom among all members known here: the truth where those are everybody, as on control nodes. */
+  get rings(): Rings {
+    return this.neighbourhood.rings;
   }
 
   statusOf(number: NodeNumber): MemberState | undefined {
@@ -110,7 +131,7 @@ export class Swim {
   ): readonly SwimEffect[] {
     if (this.roster.get(number) === undefined) {
       this.roster.admit(number, { incarnation, status }, now);
-      this.detector.watch(number);
+      this.neighbourhood.onAdmitted(number);
     } else {
       this.adopt({ number, incarnation, status }, now);
     }
@@ -120,13 +141,31 @@ export class Swim {
   removeMember(number: NodeNumber): void {
     assert(number !== this.self, 'a removed node stops; it does not remove itself from its own view');
     this.detector.drop(number);
-    this.rumours.dropUpdate(number);
+    this.dissemination.withdraw(number);
     this.roster.remove(number);
+    this.neighbourhood.onRemoved(number);
+  }
+
+  /** Takes over the slice that a control node worked out. Without one, the default, the view is everybody. */
+  setSlice(slice: Slice | undefined, _now: MonotonicMs): readonly SwimEffect[] {
+    this.neighbourhood.setSlice(slice);
+    return this.flush();
+  }
+
+  /** Members of the whole cluster: what is told, is told the more often. By default the size of the view. */
+  setClusterSize(members: number): void {
+    this.dissemination.clusterSize = members;
+  }
+
+  /** Whether a number that gossip announced belongs to this node's view; in a complete one, always. */
+  wants(number: NodeNumber): boolean {
+    return this.neighbourhood.wants(number);
   }
 
   /** Those to whom this node accuses and reports; when it is one itself, it gives testimony. */
   setControlNodes(numbers: readonly NodeNumber[]): void {
-    this.detector.setControlNodes(numbers);
+    this.detector.testimony.setControlNodes(numbers);
+    this.neighbourhood.setControl(numbers);
   }
 
   /** While there is no quorum, observers also tell each other, and a majority of them is a hint (see `MemberState`). */
@@ -141,7 +180,7 @@ export class Swim {
   publish(update: Update, now: MonotonicMs): readonly SwimEffect[] {
     if (weigh(update, this.roster.standingOf(update.number)) === 'stale') return [];
     this.adopt(update, now);
-    if (this.rumours.addUpdate(update, this.sendsMax())) this.gossipAtMs = now;
+    this.dissemination.publish(update, now);
     return this.flush();
   }
 
@@ -151,19 +190,36 @@ export class Swim {
    */
   spread(rumour: Uint8Array, now: MonotonicMs): boolean {
     if (rumour.length > rumourBytesMax) return false;
-    if (this.rumours.hear(rumour)) this.passOn(rumour, now);
+    if (this.dissemination.hear(rumour)) this.passOn(rumour, now);
     return true;
   }
 
   /** Spreads what came as a `rumour` effect and was found right; what is not passed on ends here. */
   passOn(rumour: Uint8Array, now: MonotonicMs): void {
-    this.rumours.addRumour(rumour, this.sendsMax());
-    this.gossipAtMs = now;
+    this.dissemination.passOn(rumour, now);
   }
 
   /** Pings a member that is down, now: `answers-again` says that it answered. */
   callDown(number: NodeNumber): readonly SwimEffect[] {
     this.detector.call(number);
+    return this.flush();
+  }
+
+  /** How a `dial` effect ended. */
+  onDialled(to: NodeNumber, outcome: DialOutcome, now: MonotonicMs): readonly SwimEffect[] {
+    this.detector.onDialled(to, outcome, now);
+    return this.flush();
+  }
+
+  /** The standing stream that `from` kept to this node closed without a goodbye. */
+  onStreamClosed(from: NodeNumber, now: MonotonicMs): readonly SwimEffect[] {
+    this.detector.streams.onClosed(from, now);
+    return this.flush();
+  }
+
+  /** A new process of this member is proven: doubts end, and what was known of the old one's port counts no more. */
+  onRestarted(number: NodeNumber, now: MonotonicMs): readonly SwimEffect[] {
+    this.detector.onRestarted(number, now);
     return this.flush();
   }
 
@@ -180,7 +236,7 @@ export class Swim {
     const before = this.roster.get(number);
     if (before === undefined) return this.setMember(number, incarnation, status, now);
     if (before.incarnation === incarnation && before.status === status) return [];
-    this.rumours.dropUpdate(number);
+    this.dissemination.withdraw(number);
     this.roster.apply({ number, incarnation, status }, now);
     if (status === 'down' && before.status === 'alive') this.onDown({ number, incarnation, status });
     if (status === 'alive') this.onAlive({ number, incarnation, status }, before.status === 'down', now);
@@ -190,20 +246,19 @@ export class Swim {
   receive(from: NodeNumber, message: SwimMessage, now: MonotonicMs): readonly SwimEffect[] {
     if (from === this.self) return [];
     this.dispatch(from, message, now);
-    if (this.rumours.hasFresh) this.forwardFresh(now, from);
+    this.dissemination.forwardFresh(now, from);
     return this.flush();
   }
 
   tick(now: MonotonicMs): readonly SwimEffect[] {
     this.detector.tick(now);
-    if (this.rumours.hasFresh) this.forwardFresh(now);
-    if (now >= this.gossipAtMs) this.gossipRound(now);
+    this.dissemination.tick(now);
     return this.flush();
   }
 
   /** When `tick` is due; in the past when it is due at once. */
   nextTickAt(): MonotonicMs {
-    return Math.min(this.detector.nextTickAt(), this.gossipAtMs);
+    return Math.min(this.detector.nextTickAt(), this.dissemination.nextTickAt());
   }
 
   private dispatch(from: NodeNumber, message: SwimMessage, now: MonotonicMs): void {
@@ -216,6 +271,9 @@ export class Swim {
         break;
       case 'probe-request':
         this.detector.onProbeRequest(message, now);
+        break;
+      case 'stream-closed':
+        this.detector.streams.onToldClosed(message.subject, now);
         break;
       case 'accusation':
         this.detector.onAccusation(from, message, now);
@@ -249,12 +307,11 @@ export class Swim {
     if (weight !== 'news') return;
     this.outbox.emit({ kind: 'update', from, update });
     this.adopt(update, now);
-    this.rumours.addUpdate(update, this.sendsMax());
+    this.dissemination.tell(update);
   }
 
   private onRumour(from: NodeNumber, bytes: Uint8Array): void {
-    if (bytes.length > rumourBytesMax) this.oversizeRumours++;
-    else if (this.rumours.hear(bytes)) this.outbox.emit({ kind: 'rumour', from, bytes });
+    if (this.dissemination.hear(bytes)) this.outbox.emit({ kind: 'rumour', from, bytes });
   }
 
   /** Takes over what is newer than the known. The pane is believed at any distance, gossip was weighed before. */
@@ -278,43 +335,13 @@ export class Swim {
   private onAlive({ number, incarnation }: Update, wasDown: boolean, now: MonotonicMs): void {
     this.detector.clear(number, now);
     if (!wasDown) return;
-    this.detector.watch(number);
+    this.detector.onBack(number);
+    if (this.neighbourhood.subjects.has(number)) this.dissemination.repeatFor(number, now);
     this.outbox.event({ kind: 'back', number, incarnation });
   }
 
-  /** What is fresh goes to some at once, and is repaired by the rounds that follow. */
-  private forwardFresh(now: MonotonicMs, heardFrom?: NodeNumber): void {
-    for (const to of this.someLive(heardFrom)) {
-      const gossip = this.rumours.compose(true);
-      if (gossip !== undefined) this.outbox.post(to, gossip);
-    }
-    this.rumours.settle();
-    this.gossipAtMs = now + this.settings.gossipPeriodMs;
-  }
-
-  private gossipRound(now: MonotonicMs): void {
-    if (this.rumours.isEmpty) {
-      this.gossipAtMs = Number.POSITIVE_INFINITY;
-      return;
-    }
-    for (const to of this.someLive()) this.outbox.visit(to);
-    this.gossipAtMs = now + this.settings.gossipPeriodMs;
-  }
-
-  private someLive(apart?: NodeNumber): readonly NodeNumber[] {
-    const others = this.roster.withStatus('alive').filter((number) => number !== this.self && number !== apart);
-    return shuffled(others, this.random).slice(0, this.settings.gossipFanout);
-  }
-
-  /** Gossip rides on whatever leaves for a living member; the dead must not use up the sends. */
   private flush(): readonly SwimEffect[] {
-    return this.outbox.drain((to) =>
-      this.roster.get(to)?.status === 'alive' ? this.rumours.compose(false) : undefined,
-    );
-  }
-
-  private sendsMax(): number {
-    return this.settings.retransmitFactor * Math.ceil(Math.log2(this.roster.numbers().length + 1));
+    return this.outbox.drain((to) => this.dissemination.riderFor(to));
   }
 
   private stateOf({ number, incarnation, status, sinceMs }: Member): MemberState {

@@ -1,12 +1,18 @@
-/** The small pieces: precedence, rings, rumours. */
+/** The small pieces: precedence, rounds, rumours. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { utf8 } from '../../src/bytes.ts';
 import { seededRandom } from '../../src/seam/random.ts';
 import { incarnationJumpMax, type Standing, type Weight, weigh } from '../../src/swim/precedence.ts';
-import { observersOf, subjectsOf, viewMax } from '../../src/swim/rings.ts';
 import { ProbeRound } from '../../src/swim/round.ts';
-import { entriesPerGossipMax, gossipBytesMax, Rumours, rumourBytesMax } from '../../src/swim/rumours.ts';
+import {
+  entriesPerGossipMax,
+  gossipBytesMax,
+  Rumours,
+  recentForMs,
+  recentMax,
+  rumourBytesMax,
+} from '../../src/swim/rumours.ts';
 
 test('precedence is by incarnation, then by status, alive before down', () => {
   const statuses = ['alive', 'down'] as const;
@@ -40,40 +46,25 @@ test('of any two different plausible standings exactly one is news to the other'
   }
 });
 
-test('up to 128 members everybody observes everybody else', () => {
-  const members = Array.from({ length: viewMax }, (_, index) => index + 1);
-  const others = members.filter((number) => number !== 5);
-  assert.deepEqual(observersOf(members, 5, utf8('c')), others);
-  assert.deepEqual(subjectsOf(members, 5, utf8('c')), others);
-  assert.deepEqual(observersOf([5], 5, utf8('c')), []);
-});
-
-test('beyond, observers are bounded, and both sides agree on every pair', () => {
-  const members = Array.from({ length: 200 }, (_, index) => index + 1);
-  const observers = new Map(members.map((number) => [number, observersOf(members, number, utf8('c'))]));
-  for (const observer of [1, 77, 200]) {
-    const subjects = new Set(subjectsOf(members, observer, utf8('c')));
-    assert.equal(subjects.size, viewMax - 1);
-    for (const member of members) assert.equal(observers.get(member)?.includes(observer), subjects.has(member));
-  }
-  assert.notDeepEqual(observersOf(members, 1, utf8('c')), observersOf(members, 1, utf8('d')));
-});
-
-test('a round probes each subject once, also those who came in the middle', () => {
+test('a round probes each subject once, also those who came in the middle, and skips who is not wanted', () => {
   const round = new ProbeRound(seededRandom(1));
-  const first = [2, 3, 4].map(() => round.next([2, 3, 4]));
-  assert.deepEqual([...first].sort(), [2, 3, 4]);
-  const started = round.next([2, 3, 4]);
+  const next = (subjects: readonly number[], isWanted: (number: number) => boolean = () => true): number | undefined =>
+    round.next(subjects, isWanted);
+  assert.deepEqual([2, 3, 4].map(() => next([2, 3, 4])).sort(), [2, 3, 4]);
+  const started = next([2, 3, 4]);
   round.insert(5);
-  const rest = [round.next([2, 3, 4, 5]), round.next([2, 3, 4, 5]), round.next([2, 3, 4, 5])];
-  assert.deepEqual([started, ...rest].sort(), [2, 3, 4, 5]);
-  assert.equal(round.next([]), undefined);
+  assert.deepEqual([started, next([]), next([]), next([])].sort(), [2, 3, 4, 5]);
+  assert.equal(next([]), undefined);
+  assert.equal(
+    next([2, 3, 4], (number) => number === 3),
+    3,
+  );
 });
 
 test('a thing is told so often, newest first, and the first sends do not count', () => {
   const rumours = new Rumours();
-  rumours.addRumour(utf8('old'), 2);
-  rumours.addRumour(utf8('new'), 2);
+  rumours.addRumour(utf8('old'), 2, 0);
+  rumours.addRumour(utf8('new'), 2, 0);
   const texts = (freshOnes: boolean): string[] | undefined =>
     rumours.compose(freshOnes)?.rumours.map((bytes) => Buffer.from(bytes).toString());
   assert.deepEqual(texts(true), ['old', 'new']);
@@ -92,8 +83,8 @@ test('a newer update takes the place of an older one, and no content is queued t
   assert.equal(rumours.addUpdate({ number: 4, incarnation: 0, status: 'down' }, 5), false);
   assert.equal(rumours.hear(utf8('x')), true);
   assert.equal(rumours.hear(utf8('x')), false);
-  rumours.addRumour(utf8('x'), 5);
-  rumours.addRumour(utf8('x'), 5);
+  rumours.addRumour(utf8('x'), 5, 0);
+  rumours.addRumour(utf8('x'), 5, 0);
   assert.equal(rumours.compose(false)?.rumours.length, 1);
   assert.deepEqual(rumours.compose(false)?.updates, [{ number: 4, incarnation: 0, status: 'down' }]);
   rumours.dropUpdate(4);
@@ -102,11 +93,26 @@ test('a newer update takes the place of an older one, and no content is queued t
 
 test('one parcel holds what fits, and the largest rumour fits', () => {
   const rumours = new Rumours();
-  rumours.addRumour(new Uint8Array(rumourBytesMax), 1);
+  rumours.addRumour(new Uint8Array(rumourBytesMax), 1, 0);
   assert.equal(rumours.compose(false)?.rumours.length, 1);
   for (let number = 1; number <= 200; number++) rumours.addUpdate({ number, incarnation: 0, status: 'alive' }, 1);
   assert.equal(rumours.compose(false)?.updates.length, entriesPerGossipMax);
-  for (let count = 0; count < 10; count++) rumours.addRumour(utf8(`${count}`.repeat(300)), 1);
+  for (let count = 0; count < 10; count++) rumours.addRumour(utf8(`${count}`.repeat(300)), 1, 0);
   const bytes = rumours.compose(false)?.rumours.reduce((sum, rumour) => sum + rumour.length, 0) ?? 0;
   assert.ok(bytes > 0 && bytes <= gossipBytesMax);
+});
+
+test('what was heard in the last minute, at most 64 rumours, is told again to whoever missed it', () => {
+  const rumours = new Rumours();
+  rumours.addRumour(utf8('long ago'), 1, 0);
+  for (let count = 0; count < recentMax + 1; count++) rumours.addRumour(utf8(`${count} `.repeat(50)), 1, 10_000);
+  const texts = (now: number): string[] =>
+    rumours.composeRecent(now).flatMap((gossip) => gossip.rumours.map((bytes) => Buffer.from(bytes).toString()));
+  assert.equal(texts(10_000).length, recentMax);
+  assert.ok(texts(10_000)[0]?.startsWith('1 '), 'the oldest made room');
+  for (const { rumours: parcel } of rumours.composeRecent(10_000)) {
+    assert.ok(parcel.reduce((sum, bytes) => sum + bytes.length, 0) <= gossipBytesMax);
+  }
+  assert.equal(texts(10_000 + recentForMs).length, recentMax);
+  assert.deepEqual(texts(10_001 + recentForMs), []);
 });

@@ -4,12 +4,17 @@ import { test } from 'node:test';
 import { utf8 } from '../../src/bytes.ts';
 import type { NodeNumber } from '../../src/identity.ts';
 import { seededRandom } from '../../src/seam/random.ts';
-import { downProbePeriodMs, observersToldMax } from '../../src/swim/detector.ts';
-import type { SwimEffect, SwimEvent } from '../../src/swim/effect.ts';
+import { downProbePeriodMs } from '../../src/swim/detector.ts';
+import { lagToleranceMs } from '../../src/swim/doubt.ts';
+import type { DialOutcome, SwimEffect, SwimEvent } from '../../src/swim/effect.ts';
+import { acceptanceForMs, alarmPeriodMs, confirmAfterMs, knockPeriodMs, knockSpreadMs } from '../../src/swim/link.ts';
+import { LossWatch, samplePeriodMs, sampleSize } from '../../src/swim/loss.ts';
 import type { SwimMessage } from '../../src/swim/message.ts';
 import { noncesMax } from '../../src/swim/nonces.ts';
+import { Places, Rings } from '../../src/swim/rings.ts';
 import { rumourBytesMax, rumoursMax } from '../../src/swim/rumours.ts';
 import { swimDefaults } from '../../src/swim/settings.ts';
+import { includes, membersOf, type Slice, sliceOf } from '../../src/swim/slice.ts';
 import { Swim } from '../../src/swim/swim.ts';
 import { encodeDatagramBody } from '../../src/wire/datagram.ts';
 
@@ -42,6 +47,34 @@ class Bench {
     return this.swim.receive(from, message, this.now);
   }
 
+  /** Answers every ping of these effects by datagram, and says that every dial was accepted. */
+  answer(effects: readonly SwimEffect[]): readonly SwimEffect[] {
+    return effects.flatMap((effect) => {
+      if (effect.kind === 'dial') return this.swim.onDialled(effect.to, 'accepted', this.now);
+      if (effect.kind !== 'send') return [];
+      return effect.messages.flatMap((message) =>
+        message.kind === 'ping' ? this.receive(effect.to, { kind: 'ack', nonce: message.nonce, incarnation: 0 }) : [],
+      );
+    });
+  }
+
+  /** Lets the detector run, and everybody but `silent` answer at once. */
+  live(untilMs: number, silent?: NodeNumber): readonly SwimEffect[] {
+    const effects: SwimEffect[] = [];
+    while (this.swim.nextTickAt() <= untilMs) {
+      this.now = Math.max(this.now, this.swim.nextTickAt());
+      const some = this.swim.tick(this.now);
+      const isAnswered = (effect: SwimEffect): boolean => !('to' in effect) || effect.to !== silent;
+      effects.push(...some, ...this.answer(some.filter(isAnswered)));
+    }
+    this.now = untilMs;
+    return effects;
+  }
+
+  dialled(to: NodeNumber, outcome: DialOutcome): readonly SwimEffect[] {
+    return this.swim.onDialled(to, outcome, this.now);
+  }
+
   /** Waits for the first ping of the own round. */
   firstPing(): { readonly subject: NodeNumber; readonly nonce: number } {
     for (;;) {
@@ -63,6 +96,14 @@ function sent<K extends SwimMessage['kind']>(
           .map((message) => ({ to: effect.to, message }))
       : [],
   );
+}
+
+function dialsOf(effects: readonly SwimEffect[], depth: 'knock' | 'ask'): NodeNumber[] {
+  return effects.flatMap((effect) => (effect.kind === 'dial' && effect.depth === depth ? [effect.to] : []));
+}
+
+function evidenceOf(effects: readonly SwimEffect[]): string[] {
+  return sent(effects, 'report').map(({ message }) => message.evidence);
 }
 
 function eventsOf(effects: readonly SwimEffect[]): SwimEvent[] {
@@ -163,7 +204,7 @@ test('whoever is accused answers the accuser at once', () => {
 
 test('a control node hands accusations and reports to its jury, its own included; others do not', () => {
   const control = new Bench(3, [1]);
-  const report: SwimMessage = { kind: 'report', subject: 2, incarnation: 0 };
+  const report: SwimMessage = { kind: 'report', subject: 2, incarnation: 0, evidence: 'silent' };
   assert.deepEqual(control.receive(3, report), [{ kind: 'testimony', from: 3, message: report }]);
   const own = control.advance(10_000).flatMap((effect) => (effect.kind === 'testimony' ? [effect] : []));
   assert.deepEqual(
@@ -173,19 +214,24 @@ test('a control node hands accusations and reports to its jury, its own included
   assert.deepEqual(new Bench(3, [2]).receive(3, report), []);
 });
 
-test('a silence asks and tells at most ten others', () => {
+test('a silence asks the nine other observers, and no more', () => {
   const bench = new Bench(60);
   const { subject } = bench.firstPing();
   const effects = bench.advance(bench.now + 500);
   const asked = sent(effects, 'probe-request').filter(({ message }) => message.subject === subject);
-  assert.equal(asked.length, observersToldMax);
+  const observers = bench.swim.rings.observersOf(subject);
+  assert.deepEqual(
+    asked.map(({ to }) => to),
+    observers.filter((number) => number !== 1).sort((a, b) => a - b),
+  );
+  assert.equal(asked.length, 9);
 });
 
 test('a node that doubts itself waits longer and probes less', () => {
   const bench = new Bench(2);
-  const { subject, nonce } = bench.firstPing();
+  const { subject } = bench.firstPing();
   bench.advance(bench.now + 600);
-  bench.receive(subject, { kind: 'ack', nonce, incarnation: 0 });
+  bench.swim.onDialled(subject, 'answered', bench.now);
   bench.firstPing();
   const askedAt = bench.now;
   assert.deepEqual(eventsOf(bench.advance(askedAt + 999)), []);
@@ -320,12 +366,12 @@ test('every datagram fits its budget, whatever there is to say', () => {
     const { length } = encodeDatagramBody(effect.messages);
     assert.ok(length <= 1_340, `${length} bytes`);
   }
-  assert.ok(datagrams > 1_000);
+  assert.ok(datagrams > 500, `${datagrams} datagrams`);
 });
 
 test('every table has an end, and reaching it is counted', () => {
   const bench = new Bench(128);
-  bench.advance(90_000);
+  bench.advance(600_000);
   assert.ok(bench.swim.drops.nonces > 0, `more than ${noncesMax} questions are open`);
   for (let count = 0; count <= rumoursMax; count++) bench.swim.spread(utf8(`rumour ${count}`), bench.now);
   assert.equal(bench.swim.drops.rumours, 1);
@@ -336,4 +382,309 @@ test('every table has an end, and reaching it is counted', () => {
   assert.equal(bench.swim.drops.strangers, 1_100 - 1_024);
   bench.receive(2, { kind: 'gossip', updates: [], rumours: [new Uint8Array(rumourBytesMax + 1)] });
   assert.equal(bench.swim.drops.oversizeRumours, 1);
+});
+
+// — what streams tell —
+
+test('each subject is knocked at about every 45 seconds, never more often, and only while it answers', () => {
+  const bench = new Bench(4);
+  const knockedAt = new Map<NodeNumber, number[]>();
+  while (bench.now < 600_000) {
+    for (const to of dialsOf(bench.live(bench.now + 100, 4), 'knock')) {
+      knockedAt.set(to, [...(knockedAt.get(to) ?? []), bench.now]);
+    }
+  }
+  assert.deepEqual([...knockedAt.keys()].sort(), [2, 3], 'who never answered is not knocked at');
+  for (const times of knockedAt.values()) {
+    const gaps = times.slice(1).map((time, index) => time - (times[index] as number));
+    assert.ok(gaps.length >= 10, `${times}`);
+    assert.ok(
+      gaps.every((gap) => gap >= knockPeriodMs - 200 && gap <= knockPeriodMs + knockSpreadMs + 200),
+      `${gaps}`,
+    );
+  }
+});
+
+test('a closed stream is told to the other observers at once, and answered by a ping and a knock', () => {
+  const bench = new Bench(4);
+  const effects = bench.swim.onStreamClosed(4, 0);
+  assert.deepEqual(
+    sent(effects, 'stream-closed').map(({ to, message }) => [to, message.subject]),
+    [
+      [2, 4],
+      [3, 4],
+    ],
+  );
+  assert.deepEqual(dialsOf(effects, 'knock'), [4]);
+  assert.equal(sent(effects, 'ping')[0]?.to, 4);
+  assert.deepEqual(bench.swim.onStreamClosed(99, 0), [], 'a stranger is not watched');
+});
+
+test('word of a closed stream counts once in two seconds, and only about a subject', () => {
+  const bench = new Bench(300);
+  const { subjects } = bench.swim.slice;
+  const [watched = 0] = subjects.map(({ number }) => number);
+  const other = [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18].find(
+    (number) => !subjects.some((subject) => subject.number === number),
+  );
+  const told = (subject: NodeNumber): NodeNumber[] =>
+    dialsOf(bench.receive(20, { kind: 'stream-closed', subject }), 'knock');
+  assert.deepEqual(told(watched), [watched]);
+  assert.deepEqual(told(watched), []);
+  bench.now += alarmPeriodMs;
+  assert.deepEqual(told(watched), [watched]);
+  assert.deepEqual(told(other as number), []);
+});
+
+test('two refusals half a second apart are proof of a death, reported at once and each second', () => {
+  const bench = new Bench(3, [2]);
+  bench.dialled(3, 'accepted');
+  bench.swim.onStreamClosed(3, bench.now);
+  assert.deepEqual(evidenceOf(bench.dialled(3, 'refused')), []);
+  const confirming = bench.live(confirmAfterMs, 3);
+  assert.deepEqual(dialsOf(confirming, 'knock'), [3]);
+  assert.ok(sent(confirming, 'ping').some(({ to }) => to === 3));
+  const proven = bench.dialled(3, 'refused');
+  assert.deepEqual(evidenceOf(proven), ['refused']);
+  assert.ok(eventsOf(proven).some((event) => event.kind === 'suspected' && event.number === 3));
+  const later = evidenceOf(bench.live(bench.now + 3_000, 3));
+  assert.ok(later.length >= 3 && later.every((evidence) => evidence === 'refused'), `${later}`);
+
+  assert.ok(eventsOf(bench.dialled(3, 'answered')).some(({ kind }) => kind === 'refuted'));
+  assert.deepEqual(evidenceOf(bench.live(bench.now + 900)), []);
+});
+
+test('a refusal proves nothing without an earlier acceptance by the same process, or with an answer in between', () => {
+  const refusedTwice = (
+    prepare: (bench: Bench) => void,
+    between: (bench: Bench, pings: number[]) => void,
+  ): string[] => {
+    const bench = new Bench(3, [2]);
+    prepare(bench);
+    const first = bench.dialled(3, 'refused');
+    const effects = [...first, ...bench.live(bench.now + confirmAfterMs, 3)];
+    const nonces = sent(effects, 'ping').flatMap(({ to, message }) => (to === 3 ? [message.nonce] : []));
+    between(bench, nonces);
+    return evidenceOf(bench.dialled(3, 'refused'));
+  };
+  const nothing = (): void => {};
+  const accept = (bench: Bench): void => void bench.dialled(3, 'accepted');
+  assert.deepEqual(refusedTwice(accept, nothing), ['refused']);
+  assert.deepEqual(refusedTwice(nothing, nothing), []);
+  const acceptLongAgo = (bench: Bench): void => {
+    accept(bench);
+    bench.now += acceptanceForMs + 1;
+  };
+  assert.deepEqual(refusedTwice(acceptLongAgo, nothing), []);
+  const restart = (bench: Bench): void => {
+    accept(bench);
+    bench.swim.onRestarted(3, bench.now);
+  };
+  assert.deepEqual(refusedTwice(restart, nothing), []);
+  const answer = (bench: Bench, [nonce = 0]: number[]): void =>
+    void bench.receive(3, { kind: 'ack', nonce, incarnation: 0 });
+  assert.deepEqual(refusedTwice(accept, answer), []);
+});
+
+test('a new process ends the doubts about the old one', () => {
+  const bench = new Bench(2, [3]);
+  bench.advance(8_000);
+  assert.equal(bench.swim.statusOf(2)?.status, 'suspect');
+  const events = eventsOf(bench.swim.onRestarted(2, bench.now));
+  assert.deepEqual(
+    events.map(({ kind }) => kind),
+    ['refuted'],
+  );
+});
+
+test('who answers by stream alone is alive, and at the tenth time its datagrams are said to be blocked, once', () => {
+  const bench = new Bench(2, [3]);
+  const kinds: string[] = [];
+  let asks = 0;
+  while (bench.now < 180_000) {
+    for (const effect of bench.advance(bench.now + 50)) {
+      if (effect.kind === 'event') kinds.push(effect.event.kind);
+      if (effect.kind !== 'dial') continue;
+      asks++;
+      kinds.push(...eventsOf(bench.dialled(2, 'answered')).map(({ kind }) => kind));
+      if (asks === 10) assert.ok(kinds.includes('datagrams-blocked'));
+      else if (asks < 10) assert.ok(!kinds.includes('datagrams-blocked'));
+    }
+  }
+  assert.equal(kinds.filter((kind) => kind === 'datagrams-blocked').length, 1);
+  assert.ok(!kinds.includes('suspected'));
+  const { nonce } = bench.firstPing();
+  assert.deepEqual(eventsOf(bench.receive(2, { kind: 'ack', nonce, incarnation: 0 })), [
+    { kind: 'datagrams-open', number: 2 },
+  ]);
+});
+
+test('standing streams are kept with the first two observers that live, and are told again when those change', () => {
+  const bench = new Bench(20);
+  const held = (effects: readonly SwimEffect[]): (readonly NodeNumber[])[] =>
+    effects.flatMap((effect) => (effect.kind === 'hold-streams' ? [effect.to] : []));
+  const observers = bench.swim.rings.observersOf(1);
+  assert.deepEqual(held(bench.live(30_000)), [observers.slice(0, 2)]);
+  bench.swim.setMember(observers[0] as number, 0, 'down', bench.now);
+  assert.deepEqual(held(bench.live(bench.now + 1_500)), [observers.slice(1, 3)]);
+});
+
+// — lossy links —
+
+/** Begins a sample of which so many probes stay unanswered, and says whether it was found lossy. */
+function isFoundLossy(losses: LossWatch, pings: readonly number[], unanswered: number, stallMs = 0): boolean {
+  const sent = pings.length;
+  losses.begin(9, 0, 0);
+  let found = false;
+  while (losses.nextTickAt() < Number.POSITIVE_INFINITY) {
+    const number = pings.length - sent;
+    if (number > unanswered) losses.onAck(9, pings.at(-1) as number);
+    found ||= losses.tick(losses.nextTickAt() + (number === 5 ? stallMs : 0), 1).length > 0;
+  }
+  return found;
+}
+
+function lossWatch(): { readonly losses: LossWatch; readonly pings: number[] } {
+  const pings: number[] = [];
+  const losses = new LossWatch(() => pings.push(pings.length), swimDefaults);
+  return { losses, pings };
+}
+
+test('of ten probes seven unanswered are reported, six are not, and none where this node did not run', () => {
+  const { losses, pings } = lossWatch();
+  assert.equal(isFoundLossy(losses, pings, 6), false);
+  assert.equal(pings.length, sampleSize);
+  assert.equal(isFoundLossy(losses, pings, 7), true);
+  assert.equal(isFoundLossy(losses, pings, 10, lagToleranceMs + 1), false);
+});
+
+test('whoever loses half of all probes blames a link only for nine of ten, and whoever loses all blames none', () => {
+  const half = lossWatch();
+  for (let count = 0; count < 200; count++) half.losses.onProbed(count % 2 === 0);
+  assert.equal(isFoundLossy(half.losses, half.pings, 8), false);
+  assert.equal(isFoundLossy(half.losses, half.pings, 9), true);
+  const deaf = lossWatch();
+  for (let count = 0; count < 200; count++) deaf.losses.onProbed(false);
+  assert.equal(isFoundLossy(deaf.losses, deaf.pings, 10), false);
+});
+
+test('an answer that is slow is not lost, and an answer by stream ends the sample', () => {
+  const { losses, pings } = lossWatch();
+  losses.begin(9, 0, 0);
+  for (let now = samplePeriodMs; now <= 5_000; now += samplePeriodMs) {
+    for (const nonce of pings.slice(0, -5)) losses.onAck(9, nonce);
+    assert.deepEqual(losses.tick(now, 1), [], 'each answer comes two and a half seconds late');
+  }
+  const bench = new Bench(2, [3]);
+  bench.firstPing();
+  bench.advance(bench.now + swimDefaults.probeTimeoutMs);
+  bench.dialled(2, 'answered');
+  const pinged = sent(bench.advance(bench.now + samplePeriodMs), 'ping');
+  assert.equal(pinged.length, 1, 'only the own round goes on');
+});
+
+test('a lossy link is reported to the control nodes, once for each sample', () => {
+  const bench = new Bench(3, [2]);
+  const endMs = 60_000;
+  const evidence: string[] = [];
+  let pings = 0;
+  while (bench.now < endMs) {
+    const effects = bench.advance(bench.now + 10);
+    evidence.push(...evidenceOf(effects));
+    for (const { to, message } of sent(effects, 'ping')) {
+      const isAnswered = to === 2 || ++pings % 8 === 0;
+      if (isAnswered) bench.receive(to, { kind: 'ack', nonce: message.nonce, incarnation: 0 });
+    }
+  }
+  const lossy = evidence.filter((each) => each === 'lossy').length;
+  assert.ok(lossy >= 2 && lossy <= 8, `${evidence}`);
+});
+
+// — slices and gossip —
+
+/** A member of a large cluster, by its slice. */
+class SlicedBench extends Bench {
+  readonly rings: Rings;
+  readonly slice: Slice;
+
+  constructor(size: number) {
+    super(0, [2, 3, 4]);
+    this.rings = new Rings(new Places(utf8('bench')));
+    for (let number = 1; number <= size; number++) this.rings.add(number);
+    this.slice = sliceOf(this.rings, 1, { control: this.controlNodes, required: [] });
+    this.swim.setSlice(this.slice, 0);
+    this.swim.setClusterSize(size);
+    for (const number of membersOf(this.slice)) this.swim.setMember(number, 0, 'alive', 0);
+  }
+
+  get edges(): ReadonlySet<NodeNumber> {
+    return new Set([...this.slice.subjects.map(({ number }) => number), ...this.slice.observers]);
+  }
+}
+
+test('HM-15: with a slice a node probes its subjects and gossips along its rings, not to control nodes as such', () => {
+  const bench = new SlicedBench(2_000);
+  assert.deepEqual(bench.swim.slice, bench.slice);
+  const pinged = new Set(sent(bench.live(60_000), 'ping').map(({ to }) => to));
+  assert.deepEqual(
+    [...pinged].sort((a, b) => a - b),
+    bench.slice.subjects.map(({ number }) => number),
+  );
+  const told = new Set<NodeNumber>();
+  for (let number = 5_000; number < 5_100; number++) {
+    const update = { number, incarnation: 0, status: 'alive' } as const;
+    const effects = bench.receive(2, { kind: 'gossip', updates: [update], rumours: [] });
+    assert.equal(effects.filter(({ kind }) => kind === 'update').length, 1, 'it is passed on, wanted or not');
+    for (const { to } of sent([...effects, ...bench.live(bench.now + 300)], 'gossip')) told.add(to);
+    assert.deepEqual(bench.receive(3, { kind: 'gossip', updates: [update], rumours: [] }), [], 'once');
+  }
+  assert.deepEqual(
+    [...told].filter((to) => !bench.edges.has(to)),
+    [],
+  );
+  assert.ok(told.size > 10);
+});
+
+test('a node wants those joiners whom its slice needs, takes them in, and forgets who left', () => {
+  const bench = new SlicedBench(2_000);
+  const wanted: NodeNumber[] = [];
+  for (let number = 2_001; number <= 4_000; number++) if (bench.swim.wants(number)) wanted.push(number);
+  assert.ok(wanted.length > 20 && wanted.length < 400, `${wanted.length} of 2,000`);
+  for (const member of membersOf(bench.slice)) assert.ok(bench.swim.wants(member));
+  const [joiner = 0] = wanted;
+  bench.swim.setMember(joiner, 0, 'alive', 0);
+  assert.ok(includes(bench.swim.slice, joiner));
+  bench.swim.removeMember(joiner);
+  assert.ok(!includes(bench.swim.slice, joiner));
+  assert.ok(new Bench(3).swim.wants(99), 'in a complete view everybody is wanted');
+});
+
+test('a member that was silent for a while is told again what was spread meanwhile', () => {
+  const bench = new Bench(3, [2]);
+  bench.live(2_000);
+  bench.swim.spread(utf8('an event'), bench.now);
+  bench.live(bench.now + 20_000, 3);
+  assert.equal(bench.swim.statusOf(3)?.status, 'suspect');
+  const told = sent(bench.dialled(3, 'answered'), 'gossip').filter(({ to }) => to === 3);
+  assert.deepEqual(
+    told.map(({ message }) => Buffer.from(message.rumours[0] as Uint8Array).toString()),
+    ['an event'],
+  );
+
+  bench.swim.setMember(3, 0, 'down', bench.now);
+  const back = bench.swim.publish({ number: 3, incarnation: 1, status: 'alive' }, bench.now);
+  assert.equal(
+    sent(back, 'gossip').some(({ to, message }) => to === 3 && message.rumours.length === 1),
+    true,
+  );
+});
+
+test('the larger the cluster is said to be, the more often a thing is told', () => {
+  const sendsOf = (size: number): number => {
+    const bench = new Bench(4);
+    bench.swim.setClusterSize(size);
+    bench.swim.spread(utf8('x'), 0);
+    return sent(bench.live(60_000), 'gossip').filter(({ message }) => message.rumours.length > 0).length;
+  };
+  assert.equal(sendsOf(1_023) - sendsOf(3), swimDefaults.retransmitFactor * (10 - 2));
 });

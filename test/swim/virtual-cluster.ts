@@ -1,14 +1,16 @@
 /**
- * A cluster of failure detectors on virtual time: datagrams with delay and loss, a clock for each node, stalls and
- * deaths, and a pane that is one jury at node 1. The same seed gives the same run.
+ * A cluster of failure detectors on virtual time: datagrams with delay and loss, streams that a kernel answers for, a
+ * clock for each node, stalls and deaths, and a pane that is one jury at node 1. The same seed gives the same run.
  */
 import { utf8 } from '../../src/bytes.ts';
 import type { NodeNumber } from '../../src/identity.ts';
 import { type Random, seededRandom } from '../../src/seam/random.ts';
-import type { SwimEffect, SwimEvent } from '../../src/swim/effect.ts';
+import type { DialOutcome, SwimEffect, SwimEvent } from '../../src/swim/effect.ts';
 import { Jury, type Verdict } from '../../src/swim/jury.ts';
 import type { SwimMessage } from '../../src/swim/message.ts';
+import { Places, Rings, viewMax } from '../../src/swim/rings.ts';
 import { swimDefaults } from '../../src/swim/settings.ts';
+import { membersOf, sliceOf } from '../../src/swim/slice.ts';
 import { Swim } from '../../src/swim/swim.ts';
 
 export interface VirtualNode {
@@ -16,8 +18,11 @@ export interface VirtualNode {
   readonly swim: Swim;
   /** This node's clock minus the cluster's. */
   readonly clockOffsetMs: number;
-  dead: boolean;
+  /** `killed`: its machine lives, and its kernel refuses connections. `vanished`: silence. */
+  fate: 'runs' | 'killed' | 'vanished';
   stalledUntilMs: number;
+  /** With whom it keeps standing streams. */
+  streams: readonly NodeNumber[];
   /** Which of its planned ticks is the current one; older ones are ignored. */
   plan: number;
 }
@@ -41,18 +46,33 @@ interface Happening {
 
 const delayMinMs = 1;
 const delaySpreadMs = 2;
+/** When a lost packet of a connection request, and of an open stream, is sent again. */
+const connectAtMs = [0, 1_000];
+const resendAtMs = [0, 200, 600, 1_400];
+const dialTimeoutMs = 1_500;
+const cluster = utf8('virtual');
+const controlNodes: readonly NodeNumber[] = [1, 2, 3];
 
 export class VirtualCluster {
   readonly nodes: Map<NodeNumber, VirtualNode> = new Map();
   readonly seen: Seen[] = [];
   readonly convictions: Conviction[] = [];
-  readonly jury: Jury = new Jury(() => [...this.nodes.keys()]);
+  readonly rings: Rings = new Rings(new Places(cluster));
+  readonly jury: Jury = new Jury({
+    observersOf: (subject) => this.rings.observersOf(subject),
+    groups: () => [{ name: 'all', members: [...this.nodes.keys()] }],
+  });
+  brakeReleased = false;
   datagrams = 0;
+  dials = 0;
   nowMs = 0;
   /** Which datagrams are lost; by default each with the probability given. */
   isLost: (from: NodeNumber, to: NodeNumber) => boolean;
+  /** A firewall that lets only streams through. */
+  datagramsPass = true;
   /** Whether the control nodes publish verdicts. */
   paneWorks = true;
+  private readonly down = new Set<NodeNumber>();
   private readonly random: Random;
   private readonly happenings = new Heap();
   private orders = 0;
@@ -61,15 +81,21 @@ export class VirtualCluster {
     this.random = seededRandom(seed);
     this.isLost = () => this.random.next() < loss;
     const numbers = Array.from({ length: size }, (_, index) => index + 1);
-    const controlNodes = numbers.slice(0, 3);
+    for (const number of numbers) this.rings.add(number);
     for (const number of numbers) {
       const clockOffsetMs = this.random.below(1_000_000);
       const random = seededRandom(seed * 1_000 + number);
-      const cluster = utf8('virtual');
-      const swim = new Swim({ self: number, settings: swimDefaults, random, cluster, now: clockOffsetMs });
-      for (const other of numbers) swim.setMember(other, 0, 'alive', clockOffsetMs);
+      const options = { self: number, settings: swimDefaults, random, cluster, now: clockOffsetMs };
+      const swim = new Swim({ ...options, places: this.rings.places });
+      const isSliced = size > viewMax && !controlNodes.includes(number);
+      const slice = isSliced ? sliceOf(this.rings, number, { control: controlNodes, required: [] }) : undefined;
+      for (const other of slice === undefined ? numbers : membersOf(slice)) {
+        swim.setMember(other, 0, 'alive', clockOffsetMs);
+      }
+      swim.setSlice(slice, clockOffsetMs);
+      swim.setClusterSize(size);
       swim.setControlNodes(controlNodes);
-      this.nodes.set(number, { number, swim, clockOffsetMs, dead: false, stalledUntilMs: 0, plan: 0 });
+      this.nodes.set(number, { number, swim, clockOffsetMs, fate: 'runs', stalledUntilMs: 0, streams: [], plan: 0 });
     }
     for (const node of this.nodes.values()) this.planTick(node);
   }
@@ -86,6 +112,16 @@ export class VirtualCluster {
     this.perform(node, act(node.swim, this.nowMs + node.clockOffsetMs));
   }
 
+  /** What the pane decides is known to all control nodes. */
+  publish(number: NodeNumber, incarnation: number, status: 'alive' | 'down'): void {
+    if (status === 'down') this.down.add(number);
+    else this.down.delete(number);
+    for (const control of controlNodes) {
+      if (this.node(control).fate !== 'runs') continue;
+      this.call(control, (swim, now) => swim.publish({ number, incarnation, status }, now));
+    }
+  }
+
   run(forMs: number): void {
     const endMs = this.nowMs + forMs;
     for (;;) {
@@ -94,15 +130,27 @@ export class VirtualCluster {
       this.happenings.pop();
       this.nowMs = next.atMs;
       const node = this.node(next.node);
-      if (node.dead) continue;
+      if (node.fate !== 'runs') continue;
       if (node.stalledUntilMs > next.atMs) this.at(node.stalledUntilMs, next.node, next.happen);
       else next.happen();
     }
     this.nowMs = endMs;
   }
 
+  /** Its process ends; the kernel of its machine closes its streams. */
   kill(number: NodeNumber): void {
-    this.node(number).dead = true;
+    const node = this.node(number);
+    node.fate = 'killed';
+    for (const observer of node.streams) {
+      this.at(this.nowMs + delayMinMs, observer, () => {
+        this.call(observer, (swim, now) => swim.onStreamClosed(number, now));
+      });
+    }
+  }
+
+  /** Its machine is gone. */
+  vanish(number: NodeNumber): void {
+    this.node(number).fate = 'vanished';
   }
 
   /** Its process does not run for so long; what arrives meanwhile waits. */
@@ -131,8 +179,10 @@ export class VirtualCluster {
   private perform(node: VirtualNode, effects: readonly SwimEffect[]): void {
     for (const effect of effects) {
       if (effect.kind === 'send') this.deliver(node, effect.to, effect.messages);
+      else if (effect.kind === 'dial') this.dial(node, effect.to, effect.depth);
+      else if (effect.kind === 'hold-streams') node.streams = effect.to;
       else this.seen.push({ atMs: this.nowMs, node: node.number, effect });
-      if (effect.kind === 'rumour') node.swim.passOn(effect.bytes, this.nowMs);
+      if (effect.kind === 'rumour') node.swim.passOn(effect.bytes, this.nowMs + node.clockOffsetMs);
       if (effect.kind === 'testimony' && node.number === 1) this.hear(effect);
     }
     this.planTick(node);
@@ -140,10 +190,35 @@ export class VirtualCluster {
 
   private deliver(from: VirtualNode, to: NodeNumber, messages: readonly SwimMessage[]): void {
     this.datagrams++;
-    if (this.isLost(from.number, to)) return;
+    if (!this.datagramsPass || this.isLost(from.number, to)) return;
     this.at(this.nowMs + delayMinMs + this.random.next() * delaySpreadMs, to, () => {
       for (const message of messages) this.call(to, (swim, now) => swim.receive(from.number, message, now));
     });
+  }
+
+  private dial(from: VirtualNode, to: NodeNumber, depth: 'knock' | 'ask'): void {
+    this.dials++;
+    const [outcome, tookMs] = this.outcomeOf(from.number, this.node(to), depth);
+    this.at(this.nowMs + tookMs, from.number, () => {
+      this.call(from.number, (swim, now) => swim.onDialled(to, outcome, now));
+    });
+  }
+
+  /** A connection takes a round trip and the kernel's answer, a question two more and a process that runs. */
+  private outcomeOf(from: NodeNumber, to: VirtualNode, depth: 'knock' | 'ask'): [DialOutcome, number] {
+    const connectedMs = to.fate === 'vanished' ? Infinity : this.roundTripMs(from, to.number, connectAtMs);
+    if (connectedMs > dialTimeoutMs) return ['silent', dialTimeoutMs];
+    if (to.fate === 'killed') return ['refused', connectedMs];
+    if (depth === 'knock') return ['accepted', connectedMs];
+    const sentMs = connectedMs + this.roundTripMs(from, to.number, resendAtMs);
+    const readMs = Math.max(sentMs, to.stalledUntilMs - this.nowMs);
+    const answeredMs = readMs + this.roundTripMs(from, to.number, resendAtMs);
+    return answeredMs > dialTimeoutMs ? ['silent', dialTimeoutMs] : ['answered', answeredMs];
+  }
+
+  private roundTripMs(from: NodeNumber, to: NodeNumber, attemptsAtMs: readonly number[]): number {
+    const arrived = attemptsAtMs.find(() => !this.isLost(from, to) && !this.isLost(to, from));
+    return (arrived ?? Infinity) + 2 * (delayMinMs + this.random.next() * delaySpreadMs);
   }
 
   private planTick(node: VirtualNode): void {
@@ -155,7 +230,7 @@ export class VirtualCluster {
   }
 
   private hear({ from, message }: Extract<SwimEffect, { kind: 'testimony' }>): void {
-    if (message.kind === 'report') this.jury.report(from, message.subject, message.incarnation, this.nowMs);
+    if (message.kind === 'report') this.jury.report(from, message, this.nowMs);
     else this.jury.accuse(from, message.subject, this.nowMs);
     this.sit();
   }
@@ -166,12 +241,14 @@ export class VirtualCluster {
       if (dueAtMs < Number.POSITIVE_INFINITY) this.at(dueAtMs, 1, () => this.sit());
       return;
     }
-    const { swim } = this.node(1);
-    const published = [...this.nodes.keys()].filter((number) => swim.publishedOf(number)?.status === 'alive');
-    const batch = this.jury.verdicts(this.nowMs, published, (number) => swim.publishedOf(number)?.incarnation);
+    const batch = this.jury.verdicts(this.nowMs, {
+      live: new Set([...this.nodes.keys()].filter((number) => !this.down.has(number))),
+      incarnationOf: (number) => this.node(1).swim.publishedOf(number)?.incarnation ?? 0,
+      brakeReleased: this.brakeReleased,
+    });
     for (const verdict of batch) {
       this.convictions.push({ ...verdict, atMs: this.nowMs });
-      if (this.paneWorks) this.call(1, (leader, now) => leader.publish({ ...verdict, status: 'down' }, now));
+      if (this.paneWorks) this.publish(verdict.number, verdict.incarnation, 'down');
     }
     if (batch.length === 0) this.sit();
   }

@@ -1,0 +1,183 @@
+import { unreachable } from '../assert.ts';
+import type { MonotonicMs, NodeNumber } from '../identity.ts';
+import type { Random } from '../seam/random.ts';
+import type { DialOutcome } from './effect.ts';
+import { Link } from './link.ts';
+import type { Neighbourhood } from './neighbourhood.ts';
+import type { Outbox } from './outbox.ts';
+import type { Roster } from './roster.ts';
+
+/** Observers to whom a node keeps standing streams: when its process dies, its kernel closes them. */
+export const standingStreams = 2;
+
+export interface StreamSeams {
+  readonly self: NodeNumber;
+  readonly random: Random;
+  readonly roster: Roster;
+  readonly neighbourhood: Neighbourhood;
+  readonly outbox: Outbox;
+}
+
+/** What streams tell about a subject. */
+export interface StreamListeners {
+  /** There is a reason to ask it by datagram, now. */
+  ask(subject: NodeNumber, now: MonotonicMs): void;
+  /** It answered, over a stream. */
+  onAnswered(subject: NodeNumber, now: MonotonicMs): void;
+  /** Something listens where nothing had. */
+  onAccepted(subject: NodeNumber): void;
+  /** Its process is dead: its kernel says so. */
+  onProof(subject: NodeNumber, now: MonotonicMs): void;
+}
+
+/**
+ * Reads what kernels say about processes (design rule 5). A dead process on a living machine is told of at once: its
+ * streams close, and new ones are refused; a stalled process never refuses. A close is a reason to look. A refusal
+ * that is confirmed is proof, where the same process accepted before: without that it may be a wrong address.
+ */
+export class StreamWatch {
+  private readonly seams: StreamSeams;
+  private readonly listeners: StreamListeners;
+  private readonly links = new Map<NodeNumber, Link>();
+  private dueAtMs: MonotonicMs = Number.POSITIVE_INFINITY;
+  private held: readonly NodeNumber[] = [];
+  private heldVersion = -1;
+  /** Answers by stream since anybody's last one by datagram. */
+  private streamAnswers = 0;
+
+  constructor(seams: StreamSeams, listeners: StreamListeners) {
+    this.seams = seams;
+    this.listeners = listeners;
+  }
+
+  nextTickAt(): MonotonicMs {
+    return this.dueAtMs;
+  }
+
+  tick(now: MonotonicMs): void {
+    this.hold();
+    if (now < this.dueAtMs) return;
+    for (const link of this.links.values()) this.advance(link, now);
+    this.dueAtMs = Math.min(...[...this.links.values()].map((link) => link.dueAtMs));
+  }
+
+  /** Forgets those whom this node watches no longer. */
+  prune(): void {
+    for (const subject of this.links.keys()) if (!this.isWatched(subject)) this.links.delete(subject);
+  }
+
+  /** Forgets one that is down or a member no longer. */
+  drop(subject: NodeNumber): void {
+    this.links.delete(subject);
+  }
+
+  /** A subject answered by datagram. */
+  onDatagram(from: NodeNumber, now: MonotonicMs): void {
+    this.streamAnswers = 0;
+    const link = this.linkTo(from);
+    if (link === undefined) return;
+    if (link.onDatagram(this.seams.random, now)) this.seams.outbox.event({ kind: 'datagrams-open', number: from });
+    this.schedule(link);
+  }
+
+  /** Asks over a stream, because datagrams were not answered. */
+  ask(subject: NodeNumber, now: MonotonicMs): void {
+    if (this.linkTo(subject)?.takeAsk(now)) this.dial(subject, 'ask');
+  }
+
+  /** The stream that a subject kept to this node closed without a goodbye. */
+  onClosed(from: NodeNumber, now: MonotonicMs): void {
+    if (!this.onToldClosed(from, now)) return;
+    for (const other of this.seams.neighbourhood.subjects.get(from) ?? []) {
+      if (this.seams.roster.get(other)?.status !== 'alive') continue;
+      this.seams.outbox.post(other, { kind: 'stream-closed', subject: from });
+    }
+  }
+
+  /** Somebody says so. Whether it is this node's business, and news. */
+  onToldClosed(subject: NodeNumber, now: MonotonicMs): boolean {
+    if (!this.linkTo(subject)?.takeAlarm(now)) return false;
+    this.listeners.ask(subject, now);
+    this.dial(subject, 'knock');
+    return true;
+  }
+
+  onDialled(to: NodeNumber, outcome: DialOutcome, now: MonotonicMs): void {
+    const link = this.linkTo(to);
+    if (link === undefined) return;
+    switch (outcome) {
+      case 'answered':
+        link.onAccepted(now);
+        this.streamAnswers++;
+        if (link.onStreamAnswer(this.streamAnswers)) this.seams.outbox.event({ kind: 'datagrams-blocked', number: to });
+        this.listeners.onAnswered(to, now);
+        break;
+      case 'accepted':
+        link.onAccepted(now);
+        this.listeners.onAccepted(to);
+        break;
+      case 'refused':
+        this.onRefused(link, now);
+        break;
+      case 'silent':
+        link.onSilent();
+        break;
+      default:
+        unreachable(outcome);
+    }
+  }
+
+  onRestarted(number: NodeNumber): void {
+    this.links.get(number)?.onRestarted();
+  }
+
+  private onRefused(link: Link, now: MonotonicMs): void {
+    const isFirst = link.refusal === 'none';
+    if (link.onRefused(now)) this.listeners.onProof(link.subject, now);
+    else if (isFirst) this.listeners.ask(link.subject, now);
+    this.schedule(link);
+  }
+
+  private advance(link: Link, now: MonotonicMs): void {
+    const { subject } = link;
+    if (link.takeConfirmation(now)) {
+      this.listeners.ask(subject, now);
+      this.dial(subject, 'knock');
+    } else if (link.takeKnock(this.seams.random, now)) {
+      this.dial(subject, 'knock');
+    }
+  }
+
+  private dial(to: NodeNumber, depth: 'knock' | 'ask'): void {
+    this.seams.outbox.emit({ kind: 'dial', to, depth });
+  }
+
+  /** Keeps the standing streams with the first observers that live. */
+  private hold(): void {
+    const { roster, neighbourhood, outbox } = this.seams;
+    const version = roster.version + neighbourhood.version;
+    if (version === this.heldVersion) return;
+    this.heldVersion = version;
+    const living = neighbourhood.observers.filter((number) => roster.get(number)?.status === 'alive');
+    const to = living.slice(0, standingStreams);
+    if (to.length === this.held.length && to.every((number, index) => number === this.held[index])) return;
+    this.held = to;
+    outbox.emit({ kind: 'hold-streams', to });
+  }
+
+  private schedule(link: Link): void {
+    this.dueAtMs = Math.min(this.dueAtMs, link.dueAtMs);
+  }
+
+  private linkTo(subject: NodeNumber): Link | undefined {
+    const known = this.links.get(subject);
+    if (known !== undefined || !this.isWatched(subject)) return known;
+    const link = new Link(subject);
+    this.links.set(subject, link);
+    return link;
+  }
+
+  private isWatched(subject: NodeNumber): boolean {
+    return this.seams.neighbourhood.subjects.has(subject) && this.seams.roster.get(subject)?.status === 'alive';
+  }
+}
