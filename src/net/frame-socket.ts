@@ -5,7 +5,7 @@ import { encodeFrame, type Frame, FrameDecoder, fitsFrame, frameBytesMax, guestF
 export const queuedBytesMax: number = 8 * 1024 * 1024;
 /** Beyond that, room for the small frames that say so; a peer that fills even this does not read at all. */
 const queuedNoticeBytesMax = 1024 * 1024;
-/** A closing stream may take this long to hand over what is queued. */
+/** A closing stream may take this long to hand over what is queued and to be closed by the peer. */
 const lingerMs = 1_000;
 
 export type SendOutcome =
@@ -16,10 +16,10 @@ export type SendOutcome =
   | 'closed';
 
 export type CloseReason =
-  /** One end said goodbye, or this end closed. */
-  | 'orderly'
-  /** It broke, or the other process died. */
-  | 'lost'
+  /** One end closed it on purpose and said so. */
+  | 'goodbye'
+  /** It ended without a word: the other process or the network died, or this end gave up one that does not read. */
+  | 'broken'
   /** The peer sent what is no frame, or none that belongs here. */
   | 'malformed';
 
@@ -35,6 +35,8 @@ export class FrameSocket {
   incomingBytesMax: number = guestFrameBytesMax;
   /** The largest frame that the peer takes. */
   outgoingBytesMax: number = frameBytesMax;
+  /** Resolves when the stream is gone and the listener was told. */
+  readonly closed: Promise<void>;
   private readonly stream: Socket;
   private readonly decoder: FrameDecoder = new FrameDecoder();
   private listener: FrameListener;
@@ -46,10 +48,18 @@ export class FrameSocket {
     stream.on('data', (chunk: Uint8Array) => this.onData(chunk));
     // What broke does not matter to anybody: `close` follows.
     stream.on('error', () => {});
-    stream.once('close', () => {
-      this.closing ??= 'lost';
-      this.listener.onClose(this.closing);
+    this.closed = new Promise((resolve) => {
+      stream.once('close', () => {
+        this.closing ??= 'broken';
+        this.listener.onClose(this.closing);
+        resolve();
+      });
     });
+  }
+
+  /** Whether nothing can be sent any more. */
+  get isClosing(): boolean {
+    return this.closing !== undefined;
   }
 
   /** Hands the stream over, when its handshake is done, to whom the rest concerns. */
@@ -69,15 +79,22 @@ export class FrameSocket {
   /** Sends a small frame that the peer must not miss; gives up a peer that does not read. */
   notify(frame: Frame): void {
     if (this.closing) return;
-    if (this.stream.writableLength > queuedBytesMax + queuedNoticeBytesMax) this.destroy('lost');
+    if (this.stream.writableLength > queuedBytesMax + queuedNoticeBytesMax) this.destroy('broken');
     else this.stream.write(encodeFrame(frame));
   }
 
-  /** Sends what is queued and a last frame, then closes. */
+  /**
+   * Sends what is queued and a last frame; the peer closes when it has read it. Closing here at once could cost it
+   * that frame:
+   *
+   * 1. This end sends goodbye and closes. The peer has not read it yet and writes.
+   * 2. This end's kernel, which knows no such connection any more, answers with a reset.
+   * 3. The peer's next write fails, and its stream is gone with the goodbye unread: to it this process has died.
+   */
   close(last: Frame): void {
     if (this.closing) return;
-    this.closing = 'orderly';
-    this.stream.end(encodeFrame(last), () => this.stream.destroy());
+    this.closing = 'goodbye';
+    this.stream.end(encodeFrame(last));
     setTimeout(() => this.stream.destroy(), lingerMs).unref();
   }
 
@@ -93,7 +110,7 @@ export class FrameSocket {
       const frame = this.decoder.next(this.incomingBytesMax);
       if (frame === undefined) return;
       if (frame === 'malformed') this.destroy('malformed');
-      else if (frame.kind === 'goodbye') this.destroy('orderly');
+      else if (frame.kind === 'goodbye') this.destroy('goodbye');
       else this.listener.onFrame(frame);
     }
   }

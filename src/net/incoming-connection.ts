@@ -28,10 +28,11 @@ export interface IncomingContext {
   onClosed(connection: IncomingConnection, reason: CloseReason): void;
 }
 
-/** One accepted connection: TLS, then `open`, then `welcome` or `refused`, then requests and posts. */
+/** One connection that came with bytes: TLS, then `open`, then `welcome` or `refused`, then requests and posts. */
 export class IncomingConnection {
   /** Who is at the other end, once it was welcomed. */
   peer: StreamPeer | undefined;
+  readonly closed: Promise<void>;
   private readonly context: IncomingContext;
   private readonly stream: TLSSocket;
   private readonly remote: Endpoint;
@@ -48,17 +49,22 @@ export class IncomingConnection {
       onFrame: (frame) => this.onFrame(frame),
       onClose: (reason) => this.onClose(reason),
     });
-    this.stopHandshakeTimer = context.clock.after(context.limits.handshakeMs, () => this.socket.destroy('lost'));
+    this.closed = this.socket.closed;
+    this.stopHandshakeTimer = context.clock.after(context.limits.handshakeMs, () => this.socket.destroy('broken'));
   }
 
   get number(): NodeNumber | undefined {
     return this.peer?.kind === 'member' ? this.peer.number : undefined;
   }
 
+  get isClosing(): boolean {
+    return this.socket.isClosing;
+  }
+
   /** Closes in good order. */
   close(): void {
     if (this.peer) this.socket.close({ kind: 'goodbye' });
-    else this.socket.destroy('orderly');
+    else this.socket.destroy('goodbye');
   }
 
   private onFrame(frame: Frame): void {

@@ -79,8 +79,9 @@ class Listener implements LocalListener {
 
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
-    for (const socket of this.sockets) socket.close({ kind: 'goodbye' });
-    await closed;
+    const open = [...this.sockets];
+    for (const socket of open) socket.close({ kind: 'goodbye' });
+    await Promise.all([closed, ...open.map((socket) => socket.closed)]);
   }
 
   private onConnection(stream: Socket): void {

@@ -23,33 +23,37 @@ export class OutgoingConnection {
   /** The boot id that the peer gave with its welcome. */
   readonly boot: Uint8Array;
   readonly openedAs: NodeNumber;
+  /** Whether it stays open though nobody uses it. */
+  isStanding: () => boolean = () => false;
   /** Called once, after whoever waited was told. */
   onClosed: (reason: CloseReason) => void = () => {};
   readonly closed: Promise<void>;
   private readonly socket: FrameSocket;
   private readonly asking: Asking;
   private readonly idle: IdleWatch;
-  private resolveClosed: () => void = () => {};
 
   /** Takes over a socket whose handshake is done. */
   constructor(socket: FrameSocket, options: OutgoingOptions) {
     this.peer = options.peer;
     this.boot = options.boot;
     this.openedAs = options.openedAs;
-    this.closed = new Promise((resolve) => {
-      this.resolveClosed = resolve;
-    });
     this.socket = socket;
+    this.closed = socket.closed;
     this.asking = new Asking(socket, options.whom, 'address-unreachable');
     this.idle = new IdleWatch(
       options.clock,
       options.idleMs,
-      () => this.isBusy,
+      () => this.isBusy || this.isStanding(),
       () => this.close(),
     );
     socket.incomingBytesMax = frameBytesMax;
     socket.outgoingBytesMax = options.openedAs === 0 ? guestFrameBytesMax : frameBytesMax;
     socket.listen({ onFrame: (frame) => this.onFrame(frame), onClose: (reason) => this.onClose(reason) });
+  }
+
+  /** Whether nothing can be asked any more. */
+  get isClosing(): boolean {
+    return this.socket.isClosing;
   }
 
   get isBusy(): boolean {
@@ -68,9 +72,10 @@ export class OutgoingConnection {
     return this.socket.send({ kind: 'post', body }) === 'sent';
   }
 
-  /** Closes in good order; whoever waits is told that the connection is gone. */
+  /** Closes in good order; whoever waits is told at once that the connection is gone. */
   close(): void {
     this.socket.close({ kind: 'goodbye' });
+    this.asking.onClose();
   }
 
   private onFrame(frame: Frame): void {
@@ -91,6 +96,5 @@ export class OutgoingConnection {
     this.idle.stop();
     this.asking.onClose();
     this.onClosed(reason);
-    this.resolveClosed();
   }
 }

@@ -1,10 +1,12 @@
 /** What one node's streams have counted since it started. */
 export interface StreamCounters {
-  /** Connections accepted, welcomed or not. */
+  /** Connections that came, welcomed or not, knocks included. */
   accepted: number;
-  /** Closed at once because a limit on connections was reached. */
+  /** Ended by the other side before the first byte: an observer wanted to know whether anything listens here. */
+  knocks: number;
+  /** Closed because a limit on connections was reached. */
   turnedAway: number;
-  /** Ended before an `open` came, or with none that could be read: port scans, other protocols, timeouts. */
+  /** Ended before an `open` came, or with none that could be read: port scans, other protocols, time-outs. */
   handshakesFailed: number;
   /** An `open` answered with a refusal. */
   refusalsSent: number;
@@ -12,6 +14,9 @@ export interface StreamCounters {
   malformed: number;
   dials: number;
   dialsFailed: number;
+  /** Knocks at other nodes, and those that there was no room for. */
+  knocksSent: number;
+  knocksDropped: number;
   requestsSent: number;
   requestsFailed: number;
   requestsReceived: number;
@@ -24,12 +29,15 @@ export interface StreamCounters {
 export function newStreamCounters(): StreamCounters {
   return {
     accepted: 0,
+    knocks: 0,
     turnedAway: 0,
     handshakesFailed: 0,
     refusalsSent: 0,
     malformed: 0,
     dials: 0,
     dialsFailed: 0,
+    knocksSent: 0,
+    knocksDropped: 0,
     requestsSent: 0,
     requestsFailed: 0,
     requestsReceived: 0,

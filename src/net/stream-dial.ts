@@ -61,16 +61,6 @@ function dialError(failures: readonly HivemindError[]): HivemindError {
   return new HivemindError('address-unreachable', sentences, new AggregateError(failures));
 }
 
-/**
- * Whether every address that was tried refused the connection: the kernel of a living machine says that
- * nothing listens there. A stalled process never refuses.
- */
-export function wasRefusedByKernel(thrown: unknown): boolean {
-  const cause = thrown instanceof HivemindError ? thrown.cause : undefined;
-  if (cause instanceof AggregateError) return cause.errors.every(wasRefusedByKernel);
-  return cause instanceof Error && 'code' in cause && cause.code === 'ECONNREFUSED';
-}
-
 /** One attempt at one address: TCP, TLS, the key, `open`, `welcome`, all within one time limit. */
 class Dial {
   readonly done: Promise<OutgoingConnection>;

@@ -2,16 +2,15 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { Endpoint, NodeNumber } from '../identity.ts';
 import type { StreamPeer } from '../seam/streams.ts';
 import { bindError } from './bind-error.ts';
+import { Doorstep } from './doorstep.ts';
 import type { CloseReason } from './frame-socket.ts';
 import { GuestSlots } from './guest-slots.ts';
 import { IncomingConnection, type IncomingContext } from './incoming-connection.ts';
 import { fromMapped } from './mapped-address.ts';
-import { answerTls, type TlsContext } from './tls-session.ts';
+import { answerTls, keepAliveMs, type TlsContext } from './tls-session.ts';
 
 /** Connections that the system has accepted and this process has not: a burst of joiners. */
 const backlogMax = 511;
-/** A peer that vanished without a word is noticed this long after its last packet, and a few probes more. */
-const keepAliveMs = 30_000;
 
 export type ListenerContext = Omit<IncomingContext, 'onWelcomed' | 'onClosed' | 'ownKey'> & {
   readonly tls: TlsContext;
@@ -23,8 +22,9 @@ export class StreamListener {
   private readonly context: ListenerContext;
   private readonly incoming: IncomingContext;
   private readonly server: Server;
+  private readonly doorstep: Doorstep;
   private readonly guests: GuestSlots;
-  /** All that is open, oldest first, with what gives its guest slot back. */
+  /** All that there is, oldest first, with what gives its guest slot back. */
   private readonly connections = new Map<IncomingConnection, () => void>();
 
   constructor(context: ListenerContext) {
@@ -35,7 +35,14 @@ export class StreamListener {
       onWelcomed: (connection) => this.onWelcomed(connection),
       onClosed: (connection, reason) => this.onClosed(connection, reason),
     };
-    this.guests = new GuestSlots(context.limits.guestsMax, context.limits.guestsPerAddressMax);
+    const { clock, counters, limits } = context;
+    this.doorstep = new Doorstep({
+      clock,
+      counters,
+      silenceMs: limits.silenceMs,
+      enter: (raw) => this.onFirstBytes(raw),
+    });
+    this.guests = new GuestSlots(limits.guestsMax, limits.guestsPerAddressMax);
     this.server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs }, (raw) =>
       this.onConnection(raw),
     );
@@ -55,22 +62,34 @@ export class StreamListener {
   }
 
   peers(): readonly StreamPeer[] {
-    return [...this.connections.keys()].flatMap((connection) => connection.peer ?? []);
+    return this.open().flatMap((connection) => connection.peer ?? []);
   }
 
   disconnect(number: NodeNumber): void {
-    for (const connection of this.connections.keys()) if (connection.number === number) connection.close();
+    for (const connection of this.open()) if (connection.number === number) connection.close();
   }
 
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
-    for (const connection of this.connections.keys()) connection.close();
-    await closed;
+    this.doorstep.close();
+    const connections = [...this.connections.keys()];
+    for (const connection of connections) connection.close();
+    await Promise.all([closed, ...connections.map((connection) => connection.closed)]);
+  }
+
+  /** Those that are not being closed, oldest first. */
+  private open(): readonly IncomingConnection[] {
+    return [...this.connections.keys()].filter((connection) => !connection.isClosing);
   }
 
   private onConnection(raw: Socket): void {
-    const { tls, limits, counters } = this.context;
+    this.context.counters.accepted++;
     raw.on('error', () => {});
+    this.doorstep.arrive(raw);
+  }
+
+  private onFirstBytes(raw: Socket): void {
+    const { tls, limits, counters } = this.context;
     const remote = remoteOf(raw);
     const leave = this.connections.size < limits.incomingMax ? this.guests.take(remote.host) : undefined;
     if (leave === undefined) {
@@ -78,7 +97,6 @@ export class StreamListener {
       raw.destroy();
       return;
     }
-    counters.accepted++;
     const connection = new IncomingConnection(answerTls(tls, raw), remote, this.incoming);
     this.connections.set(connection, leave);
   }
@@ -87,7 +105,7 @@ export class StreamListener {
     const { number } = connection;
     if (number === undefined) return;
     this.connections.get(connection)?.();
-    const ofPeer = [...this.connections.keys()].filter((each) => each.number === number);
+    const ofPeer = this.open().filter((each) => each.number === number);
     if (ofPeer.length > this.context.limits.incomingPerMemberMax) ofPeer[0]?.close();
   }
 
@@ -97,7 +115,7 @@ export class StreamListener {
     this.connections.delete(connection);
     if (reason === 'malformed') counters.malformed++;
     if (connection.peer) this.context.onPeerClosed(connection.peer, reason);
-    else if (reason !== 'orderly') counters.handshakesFailed++;
+    else if (reason !== 'goodbye') counters.handshakesFailed++;
   }
 }
 

@@ -6,6 +6,7 @@ import type { StreamAnswer, StreamTarget } from '../seam/streams.ts';
 import { requestsInFlightMax } from './asking.ts';
 import { type CloseReason, queuedBytesMax } from './frame-socket.ts';
 import type { OutgoingConnection } from './outgoing-connection.ts';
+import { StandingStreams } from './standing-streams.ts';
 import type { StreamCounters } from './stream-counters.ts';
 import { type DialContext, dialTarget } from './stream-dial.ts';
 
@@ -16,8 +17,8 @@ export interface PoolContext extends DialContext {
 
 /** Requests and posts that wait for one dial; their bytes are bounded by `queuedBytesMax`. */
 const waitingMax: number = 2 * requestsInFlightMax;
-/** How long a post may keep a dial waiting: nobody waits for it. */
-const postTimeoutMs = 3_000;
+/** How long the dial for a post or a standing stream may take at all addresses: nobody waits for it. */
+const unhurriedMs = 3_000;
 
 /** What goes out as soon as there is a connection, or learns why there is none. */
 interface Outgoing {
@@ -38,12 +39,18 @@ type Link =
 export class StreamPool {
   private readonly context: PoolContext;
   private readonly links = new Map<string, Link>();
-  /** All that is open, those included that no link leads to any more. */
+  /** All that there is, those included that no link leads to any more. */
   private readonly connections = new Set<OutgoingConnection>();
+  private readonly standing: StandingStreams;
   private readonly closing = new AbortController();
 
   constructor(context: PoolContext) {
     this.context = context;
+    this.standing = new StandingStreams({
+      clock: context.clock,
+      connect: (to) => this.connect(to),
+      keyOf: linkKey,
+    });
     setMaxListeners(0, this.closing.signal);
   }
 
@@ -87,11 +94,16 @@ export class StreamPool {
       if (connection.post(body)) counters.postsSent++;
       else fail();
     };
-    this.use(to, { bytes: body.length, timeoutMs: postTimeoutMs, deliver, fail });
+    this.use(to, { bytes: body.length, timeoutMs: unhurriedMs, deliver, fail });
+  }
+
+  /** Keeps the connections to these open, and no others. */
+  hold(targets: readonly StreamTarget[]): void {
+    this.standing.hold(targets);
   }
 
   open(): readonly OutgoingConnection[] {
-    return [...this.connections];
+    return [...this.connections].filter((connection) => !connection.isClosing);
   }
 
   disconnect(number: NodeNumber): void {
@@ -102,9 +114,16 @@ export class StreamPool {
 
   async close(): Promise<void> {
     this.closing.abort();
+    this.standing.close();
     const closed = [...this.connections].map((connection) => connection.closed);
     for (const connection of this.connections) connection.close();
     await Promise.all(closed);
+  }
+
+  private connect(to: StreamTarget): Promise<OutgoingConnection> {
+    return new Promise((resolve, reject) => {
+      this.use(to, { bytes: 0, timeoutMs: unhurriedMs, deliver: resolve, fail: reject });
+    });
   }
 
   private use(to: StreamTarget, outgoing: Outgoing): void {
@@ -128,14 +147,17 @@ export class StreamPool {
   private linkTo(to: StreamTarget, timeoutMs: number): Link {
     const key = linkKey(to);
     const link = this.links.get(key);
-    // Who was a stranger when it dialled stays one there, so a new member dials again.
-    const isStale = link?.kind === 'open' && link.connection.openedAs !== this.context.self().number;
-    if (link && !isStale) return link;
+    if (link && !(link.kind === 'open' && this.isStale(link.connection))) return link;
     if (this.connections.size >= this.context.limits.outgoingMax && !this.closeUnused()) return tooMany;
     const dialling: Link = { kind: 'dialling', waiting: [], bytes: 0 };
     this.links.set(key, dialling);
     void this.dial(key, to, timeoutMs, dialling.waiting);
     return dialling;
+  }
+
+  /** Who was a stranger when it dialled stays one there, so a new member dials again. */
+  private isStale(connection: OutgoingConnection): boolean {
+    return connection.isClosing || connection.openedAs !== this.context.self().number;
   }
 
   private async dial(key: string, to: StreamTarget, timeoutMs: number, waiting: readonly Outgoing[]): Promise<void> {
@@ -157,24 +179,27 @@ export class StreamPool {
 
   private onOpen(key: string, connection: OutgoingConnection): void {
     this.connections.add(connection);
+    connection.isStanding = () => this.isLink(key, connection) && this.standing.holds(key);
     connection.onClosed = (reason) => {
       this.connections.delete(connection);
-      const link = this.links.get(key);
-      if (link?.kind === 'open' && link.connection === connection) this.links.delete(key);
+      if (this.isLink(key, connection)) this.links.delete(key);
       if (reason === 'malformed') this.context.counters.malformed++;
       this.context.onPeerClosed(connection, reason);
     };
     if (this.closing.signal.aborted) connection.close();
   }
 
-  /** Closes the connection that was opened longest ago and has nothing in flight. Whether there was one. */
+  /** Whether it is the connection by which others are served. */
+  private isLink(key: string, connection: OutgoingConnection): boolean {
+    const link = this.links.get(key);
+    return link?.kind === 'open' && link.connection === connection;
+  }
+
+  /** Closes the connection that was opened longest ago and that nobody needs now. Whether there was one. */
   private closeUnused(): boolean {
-    for (const connection of this.connections) {
-      if (connection.isBusy) continue;
-      connection.close();
-      return true;
-    }
-    return false;
+    const unused = this.open().find((connection) => !connection.isBusy && !connection.isStanding());
+    unused?.close();
+    return unused !== undefined;
   }
 }
 

@@ -13,6 +13,7 @@ import type { Clock } from '../seam/clock.ts';
 import type { Logger } from '../seam/logger.ts';
 import type { PostHandler, RequestHandler, StreamPeer, Streams } from '../seam/streams.ts';
 import type { CloseReason } from './frame-socket.ts';
+import { Knocking } from './knocking.ts';
 import type { OutgoingConnection } from './outgoing-connection.ts';
 import { newStreamCounters, type StreamCounters } from './stream-counters.ts';
 import type { StreamSelf, VerifyPeer } from './stream-handshake.ts';
@@ -30,7 +31,7 @@ export interface ConnectedPeer {
 }
 
 export interface ClosedPeer extends ConnectedPeer {
-  /** `lost`, without a goodbye, is a hint that the peer's process died. */
+  /** `broken`, which is without a goodbye, is a hint that the peer's process died. */
   readonly reason: CloseReason;
 }
 
@@ -76,18 +77,22 @@ export async function listenStreams(options: StreamOptions): Promise<TlsStreams>
     ...shared,
     onPeerClosed: (connection, reason) => onPeerClosed({ ...outgoing(connection), reason }),
   });
+  const knocking = new Knocking(options.clock, counters);
   const local: Endpoint = await listener.listen({ host: options.host, port: options.port });
   return {
     local,
     counters,
     request: (to, body, timeoutMs) => pool.request(to, body, timeoutMs),
     post: (to, body) => pool.post(to, body),
+    knock: (to, timeoutMs) => knocking.knock(to, timeoutMs),
+    hold: (targets) => pool.hold(targets),
     peersConnected: () => [...listener.peers().map(incoming), ...pool.open().map(outgoing)],
     disconnect(number) {
       listener.disconnect(number);
       pool.disconnect(number);
     },
     async close() {
+      knocking.close();
       await Promise.all([pool.close(), listener.close()]);
     },
   };

@@ -34,6 +34,9 @@ export function tlsContext(identity: TlsIdentity): TlsContext {
   }
 }
 
+/** A peer that vanished without a word is noticed this long after its last packet, and a few probes more. */
+export const keepAliveMs = 30_000;
+
 /** Dials; `secureConnect` follows, or `error`. Never give it a `session`: a resumed peer shows no certificate. */
 export function dialTls(context: TlsContext, to: Endpoint): TLSSocket {
   const stream = connect({
@@ -43,6 +46,7 @@ export function dialTls(context: TlsContext, to: Endpoint): TLSSocket {
     rejectUnauthorized: false,
   });
   stream.setNoDelay(true);
+  stream.setKeepAlive(true, keepAliveMs);
   return stream;
 }
 

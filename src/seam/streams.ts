@@ -1,3 +1,4 @@
+import { HivemindError } from '../error.ts';
 import type { Endpoint, NodeNumber } from '../identity.ts';
 
 /** Who is at the other end, as far as the handshake proved it. */
@@ -26,8 +27,15 @@ export type RequestHandler = (from: StreamPeer, body: Uint8Array) => Promise<Uin
 export type PostHandler = (from: StreamPeer, body: Uint8Array) => void;
 
 /**
+ * What a knock told. `accepted`: something listens at one of the addresses, though it may be stalled: the kernel
+ * answers for it. `refused`: the kernel of a living machine said at every address that nothing listens there.
+ * `silent`: anything else; it proves nothing.
+ */
+export type KnockOutcome = 'accepted' | 'refused' | 'silent';
+
+/**
  * Mutually authenticated, ordered byte messages between nodes. Requests are multiplexed over one connection
- * for each target, which is dialled when first needed and closed when idle.
+ * for each target, which is dialled when first needed and closed when idle, unless it is held.
  */
 export interface Streams {
   readonly local: Endpoint;
@@ -37,5 +45,32 @@ export interface Streams {
   request(to: StreamTarget, body: Uint8Array, timeoutMs: number): Promise<StreamAnswer>;
   /** One way, in order while the connection lasts; dropped and counted when it cannot be sent. */
   post(to: StreamTarget, body: Uint8Array): void;
+  /**
+   * Asks the kernel at the target's addresses, one after the other, whether anything listens there: a bare
+   * connection, reset as soon as it is there. It never rejects and ends within `timeoutMs`.
+   */
+  knock(to: StreamTarget, timeoutMs: number): Promise<KnockOutcome>;
+  /**
+   * From now on exactly the connections to these targets, each with number and key, stay open though nobody uses
+   * them, and are dialled again when they end; those held before fall back to being closed when idle. A target
+   * whose addresses have changed is dialled there from then on.
+   */
+  hold(targets: readonly StreamTarget[]): void;
+  /** Says goodbye on every connection. */
   close(): Promise<void>;
+}
+
+/**
+ * What a failed request tells about its target's process: `refused` when the kernel of a living machine said at
+ * every address that nothing listens there, and otherwise `silent`. A stalled process never refuses.
+ */
+export function dialOutcomeOf(error: HivemindError): 'refused' | 'silent' {
+  return wasRefusedByKernel(error) ? 'refused' : 'silent';
+}
+
+/** Several addresses were tried when the cause is an aggregate of what happened at each. */
+function wasRefusedByKernel(thrown: unknown): boolean {
+  const cause = thrown instanceof HivemindError ? thrown.cause : undefined;
+  if (cause instanceof AggregateError) return cause.errors.every(wasRefusedByKernel);
+  return cause instanceof Error && 'code' in cause && cause.code === 'ECONNREFUSED';
 }

@@ -26,6 +26,7 @@ import type { Timeline } from './timeline.ts';
 export const simulationBeganAt: WallMs = 1_767_225_600_000;
 const joinRetryMs = 2_000;
 const joinAnswerMs = 9_000;
+const knockMs = 1_500;
 /** A sound disk's worst. */
 export const fsyncMsUsual = 4;
 
@@ -155,6 +156,7 @@ export class SimNode implements StreamEnd {
         memory,
         storedLog,
         swim: swimDefaults,
+        reapAfterMs: 0,
         bootSeed: random.bytes(seedBytes),
         endpoints: [this.endpoint],
       },
@@ -213,6 +215,14 @@ export class SimNode implements StreamEnd {
         break;
       case 'post':
         this.streams.post(effect.to, effect.body);
+        break;
+      case 'knock':
+        this.streams.knock(effect.to, knockMs, (outcome) =>
+          this.step({ kind: 'knocked', number: effect.number, outcome }),
+        );
+        break;
+      case 'hold':
+        this.streams.hold(effect.to);
         break;
       case 'answer':
       case 'role-request':
@@ -288,6 +298,10 @@ export class SimNode implements StreamEnd {
 
   holds(to: StreamTarget): boolean {
     return to.publicKey === undefined || Buffer.compare(to.publicKey, this.signingKey.publicKey) === 0;
+  }
+
+  onPeerBroken(number: NodeNumber): void {
+    this.step({ kind: 'stream-broken', number });
   }
 
   asPeer(): StreamPeer {

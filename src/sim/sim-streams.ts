@@ -1,6 +1,7 @@
 /**
  * The streams of one simulated node. As in production the answerer identifies a dialler once for each connection,
- * which lives until one of the two processes dies or the member is forgotten; TLS is taken for granted.
+ * which lives until one of the two processes dies or the member is forgotten; TLS is taken for granted. A machine
+ * outlives its processes: its kernel refuses for a dead one and closes its standing streams, unless links are cut.
  */
 import type { SigningKey } from '../crypto.ts';
 import { HivemindError, toHivemindError } from '../error.ts';
@@ -9,8 +10,13 @@ import type { MemberInput, RawOutcome } from '../member/effect.ts';
 import type { Instant } from '../member/instant.ts';
 import { answerAsJoiner } from '../member/joining.ts';
 import type { Member } from '../member/member.ts';
-import type { StreamPeer, StreamTarget } from '../seam/streams.ts';
-import type { SimNetwork } from './sim-network.ts';
+import { redialDelayMs } from '../net/redial.ts';
+import type { Random } from '../seam/random.ts';
+import type { KnockOutcome, StreamPeer, StreamTarget } from '../seam/streams.ts';
+import { dialSilenceMs, type SimNetwork } from './sim-network.ts';
+
+/** When a kernel gives up a connection whose other end is silent: 30 s of rest and ten probes, one each second. */
+const keepAliveGivesUpMs = 40_000;
 
 type Then = (outcome: RawOutcome) => void;
 
@@ -33,11 +39,27 @@ export interface StreamEnd {
   later(delayMs: MonotonicMs, then: () => void): void;
   /** This node as whoever dialled it sees it. */
   asPeer(): StreamPeer;
+  /** The standing stream that this member kept to this process ended without a goodbye. */
+  onPeerBroken(number: NodeNumber): void;
 }
 
 export interface StreamWorld {
   readonly network: SimNetwork;
+  readonly random: Random;
   at(endpoint: Endpoint): StreamEnd | undefined;
+}
+
+/** A standing stream that is open; each end forgets it with its process. */
+interface StandingLink {
+  readonly dialler: StreamEnd;
+  readonly answerer: StreamEnd;
+}
+
+/** Whom this process holds a standing stream to. */
+interface Held {
+  target: StreamTarget;
+  failures: number;
+  link: StandingLink | undefined;
 }
 
 export class SimStreams {
@@ -47,21 +69,32 @@ export class SimStreams {
   private readonly answers = new Map<number, Then>();
   /** Members that have a connection to this process, by their process. */
   private readonly connected = new Map<string, StreamPeer & { readonly kind: 'member' }>();
+  private readonly held = new Map<NodeNumber, Held>();
+  /** Standing streams that others keep to this process. */
+  private readonly kept = new Set<StandingLink>();
 
   constructor(node: StreamEnd, world: StreamWorld) {
     this.node = node;
     this.world = world;
   }
 
-  /** The process died, and all its connections with it. */
+  /** The process died, and all its connections with it: the kernel tells whoever had a standing one. */
   reset(): void {
+    for (const { link } of this.held.values()) {
+      if (link) this.tell(link.answerer, () => link.answerer.streams.onDiallerDied(link));
+    }
+    for (const link of this.kept) this.tell(link.dialler, () => link.dialler.streams.onAnswererDied(link));
     this.answers.clear();
     this.connected.clear();
+    this.held.clear();
+    this.kept.clear();
   }
 
   /** Closes what there is with a member that does not belong any more. */
   disconnect(number: NodeNumber): void {
     for (const [process, peer] of this.connected) if (peer.number === number) this.connected.delete(process);
+    for (const link of this.kept) if (link.dialler.number === number) this.kept.delete(link);
+    this.release(number);
   }
 
   post(to: StreamTarget, body: Uint8Array): void {
@@ -89,11 +122,42 @@ export class SimStreams {
     const back = (outcome: RawOutcome): void =>
       world.network.stream(target.name, node.name, () => settle(outcome), fail);
     const arrive = (): void => {
-      if (!target.running || !target.holds(to)) back({ ok: false, error: unreachableError() });
+      if (!target.running) back({ ok: false, error: unreachableError(), refused: true });
+      else if (!target.holds(to)) back({ ok: false, error: unreachableError() });
       else if (target.member === undefined) back(target.streams.asJoiner(body));
       else target.streams.onRequest(node, body, back);
     };
     world.network.stream(node.name, target.name, arrive, fail);
+  }
+
+  /** Calls `then` once, unless this process dies before. */
+  knock(to: StreamTarget, timeoutMs: number, then: (outcome: KnockOutcome) => void): void {
+    const { node, world } = this;
+    const settle = onceIn(node, then);
+    node.later(timeoutMs, () => settle('silent'));
+    const target = this.reach(to);
+    if (target === undefined) return;
+    const answer = (): void => {
+      const outcome = target.running ? 'accepted' : 'refused';
+      world.network.stream(
+        target.name,
+        node.name,
+        () => settle(outcome),
+        () => {},
+      );
+    };
+    world.network.stream(node.name, target.name, answer, () => {});
+  }
+
+  /** Keeps standing streams to these, each with its number, and to no others; who is released hears a goodbye. */
+  hold(targets: readonly StreamTarget[]): void {
+    const wanted = new Map(targets.map((target) => [target.number, target]));
+    for (const number of this.held.keys()) if (!wanted.has(number)) this.release(number);
+    for (const [number, target] of wanted) {
+      const held = this.held.get(number);
+      if (held) held.target = target;
+      else this.begin({ target, failures: 0, link: undefined });
+    }
   }
 
   /** Answers a request that this node was asked; a second answer to the same one is ignored. */
@@ -103,6 +167,70 @@ export class SimStreams {
     if (answer instanceof HivemindError) back?.({ ok: false, error: answer });
     else back?.({ ok: true, from: this.node.asPeer(), body: answer });
   }
+
+  // — standing streams —
+
+  private begin(held: Held): void {
+    this.held.set(held.target.number, held);
+    this.connect(held);
+  }
+
+  private connect(held: Held): void {
+    const { node, world } = this;
+    if (!this.isHeld(held)) return;
+    const target = this.reach(held.target);
+    const fail = (): void => this.redial(held);
+    if (target === undefined) {
+      node.later(dialSilenceMs, fail);
+      return;
+    }
+    const arrive = (): void => {
+      const isThere = target.member !== undefined && target.holds(held.target);
+      if (isThere) this.open(held, target);
+      else world.network.stream(target.name, node.name, fail, fail);
+    };
+    world.network.stream(node.name, target.name, arrive, fail);
+  }
+
+  private open(held: Held, answerer: StreamEnd): void {
+    if (!this.isHeld(held)) return;
+    const link: StandingLink = { dialler: this.node, answerer };
+    held.link = link;
+    held.failures = 0;
+    answerer.streams.kept.add(link);
+  }
+
+  private redial(held: Held): void {
+    held.link = undefined;
+    if (!this.isHeld(held)) return;
+    this.node.later(redialDelayMs(held.failures++, this.world.random.next()), () => this.connect(held));
+  }
+
+  private release(number: NodeNumber): void {
+    const link = this.held.get(number)?.link;
+    if (link) link.answerer.streams.kept.delete(link);
+    this.held.delete(number);
+  }
+
+  /** False once it was released, and once the process that held it is dead. */
+  private isHeld(held: Held): boolean {
+    return this.held.get(held.target.number) === held;
+  }
+
+  private onDiallerDied(link: StandingLink): void {
+    if (this.kept.delete(link)) this.node.onPeerBroken(link.dialler.number);
+  }
+
+  private onAnswererDied(link: StandingLink): void {
+    for (const held of this.held.values()) if (held.link === link) this.redial(held);
+  }
+
+  /** What the kernel says for a dead process; where it cannot get through, the other end's finds out by itself. */
+  private tell(other: StreamEnd, then: () => void): void {
+    this.world.network.stream(this.node.name, other.name, then, () => other.later(keepAliveGivesUpMs, then));
+  }
+
+  // — requests —
 
   private asJoiner(body: Uint8Array): RawOutcome {
     try {
@@ -147,7 +275,7 @@ export class SimStreams {
 }
 
 /** The same callback, dead after its first call and with the process that asked. */
-function onceIn(node: StreamEnd, then: Then): Then {
+function onceIn<T>(node: StreamEnd, then: (outcome: T) => void): (outcome: T) => void {
   const { generation } = node;
   let open = true;
   return (outcome) => {
