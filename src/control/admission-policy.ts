@@ -13,10 +13,10 @@ export const clockSkewMs = 300_000;
 export const certificateLifeMs: number = 3_650 * 86_400_000;
 /** An admitting entry that found no majority of signatures for this long is withdrawn. */
 export const admissionLifeMs = 60_000;
-/** A full view and a digest of all is what this version keeps: slices raise it. */
-export const membersMax = 4_000;
+/** Members and pending admissions together; a control node's state takes about 2 KiB of memory for each. */
+export const membersMax = 20_000;
 /** Numbers given out in one epoch; those removed are remembered by everybody. */
-export const numbersMax = 20_000;
+export const numbersMax = 100_000;
 export const tokensMax = 10_000;
 /** Role types in one cluster; a digest carries them all. */
 export const declarationsMax = 256;
@@ -85,7 +85,7 @@ function judgeWish(state: ControlState, request: JoinRequest): Refusal | undefin
   if (!isLabel(request.name)) {
     return refusal('name-invalid', `"${request.name}" is not a lower-case DNS label; choose a name like host-a.`);
   }
-  const holder = state.memberByName(request.name) ?? pendingByName(state, request);
+  const holder = state.memberByName(request.name) ?? state.pendingByName(request.name)?.request;
   if (holder !== undefined && !equalBytes(holder.signingKey, request.signingKey)) {
     return refusal(
       'name-taken',
@@ -100,10 +100,6 @@ function judgeWish(state: ControlState, request: JoinRequest): Refusal | undefin
     return refusal('refused', `This cluster has admitted ${numbersMax} nodes, the most of one epoch; make a new one.`);
   }
   return undefined;
-}
-
-function pendingByName(state: ControlState, request: JoinRequest): { readonly signingKey: Uint8Array } | undefined {
-  return [...state.pending.values()].find((admission) => admission.statement.name === request.name)?.request;
 }
 
 function judgeRoles(state: ControlState, request: JoinRequest): Refusal | undefined {
@@ -121,29 +117,21 @@ function judgeRoles(state: ControlState, request: JoinRequest): Refusal | undefi
 }
 
 function judgeDeclarations(state: ControlState, request: JoinRequest): Refusal | undefined {
-  const declarations = declarationsAhead(state);
-  for (const role of request.roles) {
-    const declared = declarations.get(role.name) ?? role;
-    declarations.set(role.name, declared);
-    if (isSameDeclaration(declared, role)) continue;
+  const otherwise = request.roles.find((role) => !isSameDeclaration(state.declarationAhead(role.name) ?? role, role));
+  if (otherwise !== undefined) {
     return refusal(
       'refused',
-      `The role ${role.name} is declared otherwise in this cluster; run the same version of its file everywhere.`,
+      `The role ${otherwise.name} is declared otherwise in this cluster; run the same version of its file everywhere.`,
     );
   }
-  if (declarations.size > declarationsMax) {
+  const unheardOf = request.roles.filter((role) => state.declarationAhead(role.name) === undefined);
+  if (state.declarationsAhead + unheardOf.length > declarationsMax) {
     return refusal(
       'refused',
       `The cluster has ${declarationsMax} roles, the most that it admits; join with known ones.`,
     );
   }
   return undefined;
-}
-
-/** Those that stand, and those that will once the pending admissions are complete. */
-function declarationsAhead(state: ControlState): Map<string, RoleDeclaration> {
-  const pending = [...state.pending.values()].flatMap((admission) => admission.request.roles);
-  return new Map([...state.declarations, ...pending.map((role) => [role.name, role] as const)]);
 }
 
 function isSameDeclaration(a: RoleDeclaration, b: RoleDeclaration): boolean {

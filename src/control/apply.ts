@@ -4,18 +4,12 @@
  */
 import { unreachable } from '../assert.ts';
 import { toHex } from '../bytes.ts';
-import {
-  assembleCertificate,
-  type Certificate,
-  controlSetOf,
-  majorityOf,
-  type Share,
-  verifyShare,
-} from '../certificate/certificate.ts';
+import { assembleCertificate, controlSetOf, majorityOf, type Share, verifyShare } from '../certificate/certificate.ts';
 import { type JoinRequest, verifyJoinRequest } from '../certificate/join-request.ts';
-import type { AdmitStatement, Statement } from '../certificate/statement.ts';
-import type { LogIndex, NodeNumber } from '../identity.ts';
+import type { Statement } from '../certificate/statement.ts';
+import type { LogIndex, NodeNumber, WallMs } from '../identity.ts';
 import { admissionLifeMs, admitStatement, judgeJoin, type Refusal, tokensMax } from './admission-policy.ts';
+import { type AdmittedMember, admittedMember, convicted, returned } from './admitted-member.ts';
 import {
   type BeginAdmission,
   type BeginRemoval,
@@ -27,11 +21,16 @@ import {
   featureLevelMax,
   featureLevelOf,
   type RaiseFeatureLevel,
+  type ReleaseBrake,
   type Return,
   type RevokeToken,
   type WithdrawAdmission,
 } from './command.ts';
-import type { AdmittedMember, ControlState, PendingAdmission } from './control-state.ts';
+import type { ControlState } from './control-state.ts';
+import { keptTogether } from './kept-bytes.ts';
+
+/** An operator who released the brake looks again after an hour at the latest. */
+export const brakeReleaseMsMax = 3_600_000;
 
 /** What an entry changed, for those who act on it. */
 export type ControlEvent =
@@ -44,6 +43,7 @@ export type ControlEvent =
   | { readonly kind: 'removed'; readonly number: NodeNumber; readonly certificate: Uint8Array }
   | { readonly kind: 'convicted'; readonly member: AdmittedMember }
   | { readonly kind: 'returned'; readonly member: AdmittedMember }
+  | { readonly kind: 'brake-released'; readonly until: WallMs }
   | { readonly kind: 'token-changed' }
   | { readonly kind: 'feature-level'; readonly level: number };
 
@@ -92,6 +92,8 @@ export function applyCommand(state: ControlState, index: LogIndex, command: Comm
       return onConvict(state, command);
     case 'return':
       return onReturn(state, command);
+    case 'release-brake':
+      return onReleaseBrake(state, command);
     default:
       return unreachable(command);
   }
@@ -129,7 +131,7 @@ function onBeginAdmission(state: ControlState, command: BeginAdmission): Applied
   countTokenUse(state, request.tokenKey, 1);
   const number = state.nextNumber++;
   const statement = admitStatement(state, request, number, command.at);
-  state.pending.set(number, { statement, request, since: state.at });
+  state.putPending({ statement, request, since: state.at });
   return changed({ kind: 'signatures-wanted', statement });
 }
 
@@ -138,38 +140,19 @@ function onCompleteAdmission(state: ControlState, index: LogIndex, command: Comp
   if (admission === undefined) return ignored('not-found', 'There is no such admission.');
   const certificate = certify(state, admission.statement, command.shares);
   if (certificate === undefined) return ignored('refused', 'A majority of control nodes has not signed.');
-  state.pending.delete(command.number);
-  const member = admittedMember(admission, index, certificate);
-  state.members.set(member.number, member);
-  for (const role of admission.request.roles) state.declarations.set(role.name, role);
+  state.dropPending(command.number);
+  const { statement, request } = admission;
+  const member = admittedMember(statement, { certificate, locator: request.locator.bytes }, index, state.at);
+  state.putMember(member);
+  state.declare(request.roles);
   return changed({ kind: 'admitted', member });
-}
-
-function admittedMember(
-  admission: PendingAdmission,
-  index: LogIndex,
-  certificate: Certificate<AdmitStatement>,
-): AdmittedMember {
-  const { number, name, signingKey, exchangeKey, roles } = admission.statement;
-  return {
-    number,
-    name,
-    signingKey,
-    exchangeKey,
-    roles,
-    certificate,
-    locator: admission.request.locator.bytes,
-    joinedAt: index,
-    status: 'alive',
-    incarnation: 0,
-  };
 }
 
 function onWithdrawAdmission(state: ControlState, command: WithdrawAdmission): Applied {
   const admission = state.pending.get(command.number);
   if (admission === undefined) return ignored('not-found', 'There is no such admission.');
   if (state.at < admission.since + admissionLifeMs) return ignored('refused', 'The admission still has time.');
-  state.pending.delete(command.number);
+  state.dropPending(command.number);
   countTokenUse(state, admission.request.tokenKey, -1);
   return changed({ kind: 'withdrawn', number: command.number });
 }
@@ -183,7 +166,7 @@ function onBeginRemoval(state: ControlState, command: BeginRemoval): Applied {
   const { cluster } = state.genesis;
   const { number, reason } = command;
   const statement = { kind: 'remove', cluster, epoch: state.epoch, controlSet: 0, number, reason } as const;
-  state.members.delete(number);
+  state.dropMember(number);
   state.removed.set(number, { statement, certificate: undefined });
   return changed({ kind: 'removing', member }, { kind: 'signatures-wanted', statement });
 }
@@ -191,10 +174,11 @@ function onBeginRemoval(state: ControlState, command: BeginRemoval): Applied {
 function onCompleteRemoval(state: ControlState, command: CompleteRemoval): Applied {
   const removal = state.removed.get(command.number);
   if (removal === undefined || removal.certificate !== undefined) return ignored('not-found', 'No such removal.');
-  const certificate = certify(state, removal.statement, command.shares);
-  if (certificate === undefined) return ignored('refused', 'A majority of control nodes has not signed.');
+  const signed = certify(state, removal.statement, command.shares);
+  if (signed === undefined) return ignored('refused', 'A majority of control nodes has not signed.');
+  const [certificate] = keptTogether(signed);
   state.removed.set(command.number, { statement: removal.statement, certificate });
-  return changed({ kind: 'removed', number: command.number, certificate: certificate.bytes });
+  return changed({ kind: 'removed', number: command.number, certificate });
 }
 
 function onConvict(state: ControlState, command: Convict): Applied {
@@ -202,9 +186,9 @@ function onConvict(state: ControlState, command: Convict): Applied {
   for (const { number, incarnation } of command.subjects) {
     const member = state.members.get(number);
     if (member === undefined || member.status === 'down' || member.incarnation !== incarnation) continue;
-    const convicted: AdmittedMember = { ...member, status: 'down' };
-    state.members.set(number, convicted);
-    events.push({ kind: 'convicted', member: convicted });
+    const down = convicted(member, state.at);
+    state.putMember(down);
+    events.push({ kind: 'convicted', member: down });
   }
   return events.length > 0 ? changed(...events) : ignored('refused', 'None of them is alive at that incarnation.');
 }
@@ -215,9 +199,17 @@ function onReturn(state: ControlState, command: Return): Applied {
   if (member.status !== 'down' || command.incarnation !== member.incarnation + 1) {
     return ignored('refused', 'Only a member that is down returns, at its next incarnation.');
   }
-  const returned: AdmittedMember = { ...member, status: 'alive', incarnation: command.incarnation };
-  state.members.set(member.number, returned);
-  return changed({ kind: 'returned', member: returned });
+  const back = returned(member, command.incarnation, state.at);
+  state.putMember(back);
+  return changed({ kind: 'returned', member: back });
+}
+
+function onReleaseBrake(state: ControlState, { until }: ReleaseBrake): Applied {
+  if (until <= state.at || until > state.at + brakeReleaseMsMax) {
+    return ignored('refused', 'The brake is released for a time in the future, for one hour at most.');
+  }
+  state.brakeReleasedUntil = until;
+  return changed({ kind: 'brake-released', until });
 }
 
 function countTokenUse(state: ControlState, publicKey: Uint8Array, by: number): void {
@@ -227,16 +219,12 @@ function countTokenUse(state: ControlState, publicKey: Uint8Array, by: number): 
 }
 
 /** The certificate out of right shares of different signers; a majority of them, so that it stays small. */
-function certify<S extends Statement>(
-  state: ControlState,
-  statement: S,
-  shares: readonly Share[],
-): Certificate<S> | undefined {
+function certify(state: ControlState, statement: Statement, shares: readonly Share[]): Uint8Array | undefined {
   const set = controlSetOf(state.genesis);
   const signers = new Set(shares.filter((share) => verifyShare(share, statement, set)).map((share) => share.signer));
   const majority = majorityOf(set.signingKeys.size);
   if (signers.size < shares.length || signers.size < majority) return undefined;
-  return assembleCertificate(statement, shares.slice(0, majority));
+  return assembleCertificate(statement, shares.slice(0, majority)).bytes;
 }
 
 /** Whether a member that asks again asks for what it has: then it gets the same certificate once more. */

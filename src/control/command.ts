@@ -81,6 +81,13 @@ export interface Return extends Dated {
   readonly incarnation: Incarnation;
 }
 
+/** An operator lets convictions pass that the brake holds back, for at most `brakeReleaseMsMax`. */
+export interface ReleaseBrake extends Dated {
+  readonly kind: 'release-brake';
+  /** When the brake holds again; later than the log's time. */
+  readonly until: WallMs;
+}
+
 export type Command =
   | RaiseFeatureLevel
   | CreateToken
@@ -91,7 +98,8 @@ export type Command =
   | BeginRemoval
   | CompleteRemoval
   | Convict
-  | Return;
+  | Return
+  | ReleaseBrake;
 
 /** The feature level from which on each kind may be applied. A kind above the committed level is a no-op. */
 export const featureLevelOf: Readonly<Record<Command['kind'], number>> = {
@@ -105,6 +113,7 @@ export const featureLevelOf: Readonly<Record<Command['kind'], number>> = {
   'complete-removal': 1,
   convict: 1,
   return: 1,
+  'release-brake': 1,
 };
 
 /** The newest level that this version knows. */

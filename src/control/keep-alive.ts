@@ -1,5 +1,7 @@
-/** The datagrams by which a member and the pane stay in touch (design rule 11). */
+/** How a member and the control pane stay in touch (design rule 11). */
 import type { Epoch, LogIndex, NodeNumber, WallMs } from '../identity.ts';
+import type { Update } from '../swim/message.ts';
+import type { Slice } from '../swim/slice.ts';
 
 export interface MachineLoad {
   readonly cores: number;
@@ -15,6 +17,8 @@ export interface KeepAlive {
   readonly nonce: number;
   /** The log index that the member's knowledge of the membership reaches. */
   readonly logIndex: LogIndex;
+  /** 8 bytes over what the member holds of its view: an audit of what it was told. */
+  readonly viewHash: Uint8Array;
   readonly load: MachineLoad;
 }
 
@@ -32,6 +36,25 @@ export interface KeepAliveAnswer {
   readonly epoch: Epoch;
   readonly logIndex: LogIndex;
   readonly health: PaneHealth;
-  /** 16 bytes; unequal to the member's own: something was missed, pull the digest. */
-  readonly membershipHash: Uint8Array;
+  /** All members of the cluster, those that are down included. */
+  readonly size: number;
+  /** What the asker lacks; nothing when it knows all that it should. */
+  readonly changes: ViewChanges | undefined;
+}
+
+/** Entries of one list in a keep-alive's answer; what does not fit follows with the next one. */
+export const changesMax = 48;
+
+/** What was decided since the asker's log index, as far as it concerns the asker's view. */
+export interface ViewChanges {
+  /** Where the asker's knowledge reaches with this. */
+  readonly reaches: LogIndex;
+  readonly updates: readonly Update[];
+  readonly removed: readonly NodeNumber[];
+  /** Members to get to know; whoever has a slice finds them there. */
+  readonly admitted: readonly NodeNumber[];
+  /** The slice that the asker should have, when it is another one. */
+  readonly slice: Slice | undefined;
+  /** The asker's knowledge is of another cluster's size, too old, or wrong: it is to pull its digest. */
+  readonly resync: boolean;
 }

@@ -11,6 +11,7 @@ import {
   rolesPerNodeMax,
 } from '../identity.ts';
 import { check, settingsInvalid } from './complaint.ts';
+import { durationMsOf } from './duration.ts';
 import { type Complaint, fileStart, type Locator, type Path, type Position, readYaml } from './yaml-source.ts';
 
 export type { Position } from './yaml-source.ts';
@@ -23,6 +24,10 @@ const dataFolderDefault = './data';
 const bindDefault = `0.0.0.0:${portDefault}`;
 const stallToleranceMsMin = 500;
 const stallToleranceMsMax = 120_000;
+/** Bounds of `membership.stallTolerance`. */
+const stallToleranceDurationMsMin = 1_000;
+const stallToleranceDurationMsMax = 60_000;
+const reapAfterDefault = '72h';
 
 export const detectionProfiles = ['local', 'lan', 'wan'] as const;
 export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
@@ -46,6 +51,7 @@ export interface NodeSettings {
   /** How to get into a cluster; absent on a node that needs nobody, as the first one. */
   readonly join?: JoinSettings;
   readonly detection: DetectionSettings;
+  readonly membership: MembershipSettings;
   readonly log: { readonly level: LogLevel };
   /** By role name, in the order of the file. */
   readonly roles: ReadonlyMap<string, RoleSection>;
@@ -62,8 +68,19 @@ export interface JoinSettings {
 export interface DetectionSettings {
   /** Default `lan`. */
   readonly profile: DetectionProfile;
-  /** How long a node may stall without being convicted; the profile's own value when absent. */
+  /**
+   * How long a node may stall without being convicted; the profile's own value when absent. In the file it is either
+   * `detection.stallToleranceMs` (500 … 120,000) or `membership.stallTolerance` (`1s` … `60s`).
+   */
   readonly stallToleranceMs?: number;
+}
+
+export interface MembershipSettings {
+  /**
+   * After so long a member that is down is removed for good; 0: never. Read by control nodes. In the file it is
+   * `membership.reapAfter`, a duration of up to ten years. Default 72 hours.
+   */
+  readonly reapAfterMs: number;
 }
 
 /** What the file says to one role, unchecked. */
@@ -151,27 +168,61 @@ const detectionSchema = z.object({
   stallToleranceMs: z.int().min(stallToleranceMsMin).max(stallToleranceMsMax).optional(),
 });
 
+/** A duration as it is written, which YAML takes for a number when it is a bare 0. */
+const writtenDuration = z
+  .unknown()
+  .transform((written) => (typeof written === 'string' || typeof written === 'number' ? String(written) : ''));
+
+const reapAfter = writtenDuration.transform((text, context): number => {
+  const durationMs = text === '0' ? 0 : durationMsOf(text);
+  if (durationMs !== undefined) return durationMs;
+  const message = 'must be a number and a unit, like 72h or 7d, up to ten years; or 0 for never';
+  context.addIssue({ code: 'custom', message });
+  return z.NEVER;
+});
+
+const stallTolerance = writtenDuration.transform((text, context): number => {
+  const durationMs = durationMsOf(text) ?? 0;
+  if (durationMs >= stallToleranceDurationMsMin && durationMs <= stallToleranceDurationMsMax) return durationMs;
+  context.addIssue({ code: 'custom', message: 'must be a number and a unit, like 4s, from 1s to 60s' });
+  return z.NEVER;
+});
+
+const membershipSchema = z.object({
+  reapAfter: reapAfter.prefault(reapAfterDefault),
+  stallTolerance: stallTolerance.optional(),
+});
+
 const roleSchema = z.looseObject({ module: path.optional() }).nullable();
 
-const fileSchema = z.object({
-  version: z.literal(settingsVersion),
-  name: label,
-  data: path.default(dataFolderDefault),
-  bind: address.prefault(bindDefault),
-  advertise: z.array(address).min(1).max(endpointsPerNodeMax).optional(),
-  join: joinSchema.optional(),
-  detection: detectionSchema.prefault({}),
-  log: z.object({ level: z.enum(logLevels).default('info') }).prefault({}),
-  roles: z
-    .record(label, roleSchema)
-    .refine((roles) => Object.keys(roles).length <= rolesPerNodeMax, `must have at most ${rolesPerNodeMax} roles`)
-    .default({}),
-});
+const fileSchema = z
+  .object({
+    version: z.literal(settingsVersion),
+    name: label,
+    data: path.default(dataFolderDefault),
+    bind: address.prefault(bindDefault),
+    advertise: z.array(address).min(1).max(endpointsPerNodeMax).optional(),
+    join: joinSchema.optional(),
+    detection: detectionSchema.prefault({}),
+    membership: membershipSchema.prefault({}),
+    log: z.object({ level: z.enum(logLevels).default('info') }).prefault({}),
+    roles: z
+      .record(label, roleSchema)
+      .refine((roles) => Object.keys(roles).length <= rolesPerNodeMax, `must have at most ${rolesPerNodeMax} roles`)
+      .default({}),
+  })
+  .refine(
+    ({ detection, membership }) => detection.stallToleranceMs === undefined || membership.stallTolerance === undefined,
+    {
+      path: ['membership', 'stallTolerance'],
+      message: 'must not stand beside detection.stallToleranceMs, which says the same; keep one of them',
+    },
+  );
 
 const noSettings = z.object({});
 
 function settingsFrom(file: z.output<typeof fileSchema>, locator: Locator, folder: string): NodeSettings {
-  const { stallToleranceMs } = file.detection;
+  const stallToleranceMs = file.membership.stallTolerance ?? file.detection.stallToleranceMs;
   return {
     name: file.name,
     data: pathFrom(folder, file.data),
@@ -179,6 +230,7 @@ function settingsFrom(file: z.output<typeof fileSchema>, locator: Locator, folde
     advertise: file.advertise ?? (isWildcard(file.bind) ? [] : [file.bind]),
     ...(file.join && { join: joinFrom(file.join, folder) }),
     detection: { profile: file.detection.profile, ...(stallToleranceMs !== undefined && { stallToleranceMs }) },
+    membership: { reapAfterMs: file.membership.reapAfter },
     log: file.log,
     roles: new Map(Object.entries(file.roles).map(([name, raw]) => [name, sectionFrom(name, raw, locator, folder)])),
   };

@@ -8,7 +8,7 @@ import { rolesPerNodeMax } from '../identity.ts';
 import { counter, incarnation, label, nodeNumber, publicKey, signature } from './fields.ts';
 
 export const joinRequestBytesMax = 16_384;
-const convictionsMax = 10_000;
+const convictionsMax = 20_000;
 
 export const share: Codec<Share> = record<Share>({ signer: nodeNumber, signature });
 const shares = list(share, controlNodesMax);
@@ -28,6 +28,7 @@ const codec: Codec<Command> = variants<Command>({
   'complete-removal': [8, { at: counter, number: nodeNumber, shares }],
   convict: [9, { at: counter, subjects: list(conviction, convictionsMax) }],
   return: [10, { at: counter, number: nodeNumber, incarnation }],
+  'release-brake': [11, { at: counter, until: counter }],
 });
 
 export function encodeCommand(command: Command): Uint8Array {

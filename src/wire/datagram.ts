@@ -1,10 +1,42 @@
 /** What a sealed datagram's body holds: a list of messages. Numbers are never reused. */
-import { bytes, type Codec, decode, encode, fixedBytes, float, list, record, uint, variants, word } from '../codec.ts';
-import type { KeepAlive, KeepAliveAnswer, MachineLoad, PaneHealth } from '../control/keep-alive.ts';
+import {
+  bool,
+  bytes,
+  type Codec,
+  decode,
+  encode,
+  fixedBytes,
+  float,
+  list,
+  optional,
+  record,
+  uint,
+  variants,
+  word,
+} from '../codec.ts';
+import {
+  changesMax,
+  type KeepAlive,
+  type KeepAliveAnswer,
+  type MachineLoad,
+  type PaneHealth,
+  type ViewChanges,
+} from '../control/keep-alive.ts';
+import type { RaftMessage } from '../raft/message.ts';
 import type { SwimMessage, Update } from '../swim/message.ts';
 import { counter, epoch, incarnation, nodeNumber, nonce } from './fields.ts';
+import { raftMessage } from './raft.ts';
+import { slice } from './slice.ts';
 
-export type DatagramMessage = SwimMessage | KeepAlive | KeepAliveAnswer;
+/** A message between control nodes: by stream alone, loss that TCP mends too slowly would cost the pane its leader. */
+export interface RaftDatagram {
+  readonly kind: 'raft';
+  readonly message: RaftMessage;
+  /** Whether such a datagram of the receiver's came lately: then these pass both ways. */
+  readonly heard: boolean;
+}
+
+export type DatagramMessage = SwimMessage | KeepAlive | KeepAliveAnswer | RaftDatagram;
 
 /** Messages in one datagram, updates and rumours in one gossip message. */
 const messagesMax = 64;
@@ -22,6 +54,18 @@ const load: Codec<MachineLoad> = record<MachineLoad>({
   memoryTotalBytes: uint(),
 });
 
+/** Bytes by which a member and the pane compare what the member should know. */
+export const viewHashBytes = 8;
+
+const viewChanges: Codec<ViewChanges> = record<ViewChanges>({
+  reaches: counter,
+  updates: list(update, changesMax),
+  removed: list(nodeNumber, changesMax),
+  admitted: list(nodeNumber, changesMax),
+  slice: optional(slice),
+  resync: bool,
+});
+
 export const paneHealth: Codec<PaneHealth> = record<PaneHealth>({
   state: word('healthy', 'degraded'),
   since: counter,
@@ -33,10 +77,15 @@ const message: Codec<DatagramMessage> = variants<DatagramMessage>({
   ack: [2, { nonce, incarnation }],
   'probe-request': [3, { subject: nodeNumber }],
   accusation: [4, { subject: nodeNumber, incarnation, unansweredMs: uint(unansweredMsMax), nonce }],
-  report: [5, { subject: nodeNumber, incarnation }],
+  report: [5, { subject: nodeNumber, incarnation, evidence: word('silent', 'refused', 'lossy') }],
   gossip: [6, { updates: list(update, updatesMax), rumours: list(bytes(rumourBytesMax), rumoursMax) }],
-  'keep-alive': [7, { nonce, logIndex: counter, load }],
-  'keep-alive-answer': [8, { nonce, epoch, logIndex: counter, health: paneHealth, membershipHash: fixedBytes(16) }],
+  'keep-alive': [7, { nonce, logIndex: counter, viewHash: fixedBytes(viewHashBytes), load }],
+  'keep-alive-answer': [
+    8,
+    { nonce, epoch, logIndex: counter, health: paneHealth, size: counter, changes: optional(viewChanges) },
+  ],
+  'stream-closed': [9, { subject: nodeNumber }],
+  raft: [10, { message: raftMessage, heard: bool }],
 });
 
 const body: Codec<readonly DatagramMessage[]> = list(message, messagesMax);

@@ -24,14 +24,20 @@ import type { Incarnation, LogIndex, NodeNumber, Term, WallMs } from '../identit
 import { rolesPerNodeMax } from '../identity.ts';
 import type { RaftMessage } from '../raft/message.ts';
 import type { LogEntry } from '../seam/log-store.ts';
+import type { Slice } from '../swim/slice.ts';
 import { joinRequestBytesMax, share } from './command.ts';
 import { paneHealth } from './datagram.ts';
 import { counter, epoch, incarnation, label, nodeNumber, publicKey, signature } from './fields.ts';
+import { entry, raftMessage } from './raft.ts';
+import { slice } from './slice.ts';
 
 /** What a member may ask of the pane for itself or, as its operator, for others. */
 export type PaneAsk =
   | { readonly kind: 'remove'; readonly number: NodeNumber }
-  | { readonly kind: 'return'; readonly incarnation: Incarnation }
+  /** `uptimeMs`: how long the asking process runs, so that a restarted one need not wait like a stalled one. */
+  | { readonly kind: 'return'; readonly incarnation: Incarnation; readonly uptimeMs: number }
+  /** Lets convictions pass that the brake holds back, for so long. */
+  | { readonly kind: 'release-brake'; readonly forMs: number }
   | {
       readonly kind: 'create-token';
       readonly publicKey: Uint8Array;
@@ -48,6 +54,10 @@ export type PeerRequest =
   | { readonly kind: 'ask-pane'; readonly from: NodeNumber; readonly ask: PaneAsk; readonly hops: number }
   | { readonly kind: 'digest' }
   | { readonly kind: 'facts'; readonly numbers: readonly NodeNumber[] }
+  /** To a control node: members from this number on, for people to read. */
+  | { readonly kind: 'members'; readonly from: NodeNumber }
+  /** To a control node: who performs a role. */
+  | { readonly kind: 'role-members'; readonly role: string }
   | { readonly kind: 'log'; readonly from: LogIndex; readonly most: number }
   | { readonly kind: 'pane-status' }
   | {
@@ -58,6 +68,8 @@ export type PeerRequest =
       /** Only the asker's own config is compared. */
       readonly ownOnly: boolean;
     }
+  /** One member's config, from whoever holds it. */
+  | { readonly kind: 'config'; readonly role: string; readonly owner: NodeNumber }
   | { readonly kind: 'role'; readonly role: string; readonly body: Uint8Array }
   /** "Are you there?" Anyone may ask; a joiner is asked before it is admitted. */
   | { readonly kind: 'reach' };
@@ -89,8 +101,13 @@ export interface Digest {
   readonly genesis: Uint8Array;
   readonly epoch: number;
   readonly logIndex: LogIndex;
+  /** All members of the cluster; `members` holds those of the receiver's view. */
+  readonly size: number;
+  /** What the receiver's view is made of; nothing when it is everybody. */
+  readonly slice: Slice | undefined;
   readonly members: readonly MemberFacts[];
-  readonly removed: readonly NodeNumber[];
+  /** All removed numbers of the epoch, ascending (see control/number-set.ts). */
+  readonly removed: Uint8Array;
   readonly declarations: readonly RoleDeclaration[];
 }
 
@@ -116,6 +133,35 @@ export interface LogPage {
   readonly commitIndex: LogIndex;
 }
 
+/** One member as the pane lists it, for people. */
+export interface MemberLine {
+  readonly number: NodeNumber;
+  readonly name: string;
+  readonly roles: readonly string[];
+  readonly status: 'alive' | 'down';
+  readonly incarnation: Incarnation;
+  /** When it got this status, by the log. */
+  readonly since: WallMs;
+  readonly locator: Uint8Array | undefined;
+}
+
+export interface MemberPage {
+  readonly members: readonly MemberLine[];
+  /** Where the next page begins; 0 after the last one. */
+  readonly next: NodeNumber;
+  readonly size: number;
+}
+
+/** The brake on convictions, as a leader sees it: too many are accused at once to be believed. */
+export interface BrakeStatus {
+  /** Whether it holds convictions back now. */
+  readonly on: boolean;
+  readonly since: WallMs;
+  readonly accused: readonly NodeNumber[];
+  /** Convictions pass until then; 0 when nobody released it. */
+  readonly releasedUntil: WallMs;
+}
+
 export interface PaneStatus {
   readonly number: NodeNumber;
   readonly role: 'follower' | 'pre-candidate' | 'candidate' | 'leader';
@@ -123,6 +169,8 @@ export interface PaneStatus {
   readonly commitIndex: LogIndex;
   readonly lastIndex: LogIndex;
   readonly health: PaneHealth;
+  /** Only the leader judges. */
+  readonly brake: BrakeStatus | undefined;
 }
 
 export interface ConfigPage {
@@ -132,15 +180,19 @@ export interface ConfigPage {
   readonly wanted: readonly NodeNumber[];
 }
 
-/** Members in one digest; with a certificate each it still fits a frame. */
-export const digestMembersMax = 5_000;
+/** Members in one digest: a full view, or the largest slice. */
+export const digestMembersMax = 1_024;
 export const factsNumbersMax = 256;
 export const logPageEntriesMax = 1_000;
-const removedMax = 20_000;
+/** Removed numbers take one or two bytes each. */
+const removedBytesMax = 262_144;
+export const memberPageMax = 256;
+export const roleMembersMax = 20_000;
+const brakeAccusedMax = 4_096;
+/** A brake may stay released for an hour; a process may be older than any counter of ours needs to know. */
+const brakeReleaseMsMax = 3_600_000;
 const hopsMax = 8;
-const raftEntriesMax = 4_096;
 export const rolePayloadBytesMax = 1_048_576;
-const entryPayloadBytesMax = 1_048_576;
 
 export const config: Codec<Config> = record<Config>({
   owner: nodeNumber,
@@ -150,41 +202,13 @@ export const config: Codec<Config> = record<Config>({
   signature,
 });
 const heldSeq: Codec<HeldSeq> = record<HeldSeq>({ owner: nodeNumber, seq: counter });
-const entry: Codec<LogEntry> = record<LogEntry>({
-  index: counter,
-  term: counter,
-  payload: bytes(entryPayloadBytesMax),
-});
 
 const paneAsk: Codec<PaneAsk> = variants<PaneAsk>({
   remove: [1, { number: nodeNumber }],
-  return: [2, { incarnation }],
+  return: [2, { incarnation, uptimeMs: counter }],
   'create-token': [3, { publicKey, roles: list(label, rolesPerNodeMax), notAfter: counter, usesMax: uint(1_000_000) }],
   'revoke-token': [4, { publicKey }],
-});
-
-const vote = { term: counter, lastIndex: counter, lastTerm: counter } as const;
-const voteAnswer = {
-  term: counter,
-  granted: bool,
-} as const;
-const raftMessage: Codec<RaftMessage> = variants<RaftMessage>({
-  'pre-vote-request': [1, vote],
-  'pre-vote-answer': [2, voteAnswer],
-  'vote-request': [3, vote],
-  'vote-answer': [4, voteAnswer],
-  'append-request': [
-    5,
-    {
-      term: counter,
-      previousIndex: counter,
-      previousTerm: counter,
-      commitIndex: counter,
-      round: counter,
-      entries: list(entry, raftEntriesMax),
-    },
-  ],
-  'append-answer': [6, { term: counter, accepted: bool, matchIndex: counter, round: counter }],
+  'release-brake': [5, { forMs: uint(brakeReleaseMsMax) }],
 });
 
 export const peerRequest: Codec<PeerRequest> = variants<PeerRequest>({
@@ -197,6 +221,9 @@ export const peerRequest: Codec<PeerRequest> = variants<PeerRequest>({
   'config-sync': [7, { role: label, hash: fixedBytes(16), held: list(heldSeq, configsPerRoleMax), ownOnly: bool }],
   role: [8, { role: label, body: bytes(rolePayloadBytesMax) }],
   reach: [9, {}],
+  members: [10, { from: nodeNumber }],
+  'role-members': [11, { role: label }],
+  config: [12, { role: label, owner: nodeNumber }],
 });
 
 export const peerPost: Codec<PeerPost> = variants<PeerPost>({
@@ -226,8 +253,10 @@ export const digest: Codec<Digest> = record<Digest>({
   genesis: bytes(genesisBytesMax),
   epoch,
   logIndex: counter,
+  size: counter,
+  slice: optional(slice),
   members: list(memberFacts, digestMembersMax),
-  removed: list(nodeNumber, removedMax),
+  removed: bytes(removedBytesMax),
   declarations: list(declaration, declarationsMax),
 });
 export const facts: Codec<Facts> = record<Facts>({
@@ -242,6 +271,21 @@ export const logPage: Codec<LogPage> = record<LogPage>({
   entries: list(entry, logPageEntriesMax),
   commitIndex: counter,
 });
+const memberLine: Codec<MemberLine> = record<MemberLine>({
+  number: nodeNumber,
+  name: label,
+  roles: list(label, rolesPerNodeMax),
+  status: word('alive', 'down'),
+  incarnation,
+  since: counter,
+  locator: optional(bytes(400)),
+});
+const brakeStatus: Codec<BrakeStatus> = record<BrakeStatus>({
+  on: bool,
+  since: counter,
+  accused: list(nodeNumber, brakeAccusedMax),
+  releasedUntil: counter,
+});
 export const paneStatus: Codec<PaneStatus> = record<PaneStatus>({
   number: nodeNumber,
   role: word('follower', 'pre-candidate', 'candidate', 'leader'),
@@ -249,6 +293,15 @@ export const paneStatus: Codec<PaneStatus> = record<PaneStatus>({
   commitIndex: counter,
   lastIndex: counter,
   health: paneHealth,
+  brake: optional(brakeStatus),
+});
+export const memberPage: Codec<MemberPage> = record<MemberPage>({
+  members: list(memberLine, memberPageMax),
+  next: nodeNumber,
+  size: counter,
+});
+export const roleMembers: Codec<{ readonly numbers: readonly NodeNumber[] }> = record({
+  numbers: list(nodeNumber, roleMembersMax),
 });
 export const configPage: Codec<ConfigPage> = record<ConfigPage>({
   configs: list(config, configsPerRoleMax),

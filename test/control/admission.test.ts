@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { equalBytes } from '../../src/bytes.ts';
-import { verifyCertificate } from '../../src/certificate/certificate.ts';
+import { isAdmission, verifyCertificate } from '../../src/certificate/certificate.ts';
 import type { RoleDeclaration } from '../../src/certificate/join-request.ts';
 import { certificateLifeMs, clockSkewMs, declarationsMax, tokensMax } from '../../src/control/admission-policy.ts';
 import { isSameWish } from '../../src/control/apply.ts';
@@ -38,8 +38,7 @@ describe('an admission', () => {
       [number, name, roles, status, incarnation, joinedAt],
       [4, 'atlas', ['host', 'dns'], 'alive', 0, 2],
     );
-    const verified = verifyCertificate(certificate?.bytes ?? new Uint8Array(0), pane.founders.set);
-    assert.deepEqual(verified?.statement, certificate?.statement);
+    assert(isAdmission(verifyCertificate(certificate ?? new Uint8Array(0), pane.founders.set)));
     assert.deepEqual([...pane.state.declarations.keys()], ['host', 'dns']);
   });
 
@@ -47,8 +46,8 @@ describe('an admission', () => {
     const pane = new Pane();
     const { certificate, locator } = pane.admit({ roles: [role('host')] });
     const request = pane.founders.joinRequest({ roles: [role('host')] });
-    assert(certificate !== undefined);
-    assert.deepEqual(certificate.statement, {
+    const statement = verifyCertificate(certificate ?? new Uint8Array(0), pane.founders.set)?.statement;
+    assert.deepEqual(statement, {
       kind: 'admit',
       cluster: pane.founders.genesis.cluster,
       epoch: 1,
@@ -60,7 +59,7 @@ describe('an admission', () => {
       roles: ['host'],
       notBefore: pane.now - clockSkewMs,
       notAfter: pane.now + certificateLifeMs,
-    } satisfies typeof certificate.statement);
+    } satisfies typeof statement);
     assert(equalBytes(locator ?? new Uint8Array(0), request.locator.bytes));
   });
 
@@ -113,8 +112,9 @@ describe('an admission', () => {
     pane.change(pane.complete(6, [5, 4, 3, 2, 1]));
     const { certificate } = pane.member(6);
     assert(certificate !== undefined);
-    assert(verifyCertificate(certificate.bytes, pane.founders.set));
-    assert.equal(certificate.bytes.length, pane.founders.certificate(certificate.statement, [1, 2, 3]).bytes.length);
+    const verified = verifyCertificate(certificate, pane.founders.set);
+    assert(verified !== undefined);
+    assert.equal(certificate.length, pane.founders.certificate(verified.statement, [1, 2, 3]).bytes.length);
   });
 
   test('of a request that is forged, cut short or for another cluster is none', () => {
@@ -290,6 +290,25 @@ describe('roles', () => {
     assert.equal(pane.state.declarations.size, declarationsMax);
     assert.match(pane.refuse(pane.begin({ ...bee, roles: [role('one-more')] }), 'refused'), /has 256 roles/);
     pane.admit({ ...bee, roles: named(8, 16) });
+  });
+
+  test('that come with admissions under way count, and not once these are withdrawn', () => {
+    const pane = new Pane();
+    const dns = role('dns', { consumes: ['host'] });
+    const [first, second] = [bee, { seed: 0x53, name: 'wasp' }].map((who) => pane.begin({ ...who, roles: [dns] }));
+    assert(first !== undefined && second !== undefined);
+    pane.change(first);
+    pane.change(second);
+    const otherwise = pane.begin({ roles: [role('dns')], askedAt: pane.now + 60_000 });
+    pane.now += 60_000;
+    pane.change({ kind: 'withdraw-admission', number: 4 });
+    assert.match(pane.refuse(otherwise, 'refused'), /role dns is declared otherwise/);
+    pane.change({ kind: 'withdraw-admission', number: 5 });
+    assert.deepEqual([pane.state.declarationsAhead, pane.state.declarationAhead('dns')], [0, undefined]);
+    pane.change(otherwise);
+    pane.change(pane.complete(6));
+    assert.deepEqual(pane.state.declarations.get('dns'), role('dns'));
+    pane.refuse(pane.begin({ ...bee, roles: [dns], askedAt: pane.now }), 'refused');
   });
 
   test('with names too long for a certificate are refused', () => {

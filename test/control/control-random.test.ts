@@ -4,9 +4,10 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { toHex } from '../../src/bytes.ts';
 import { verifyCertificate } from '../../src/certificate/certificate.ts';
+import { controlNodesMax } from '../../src/certificate/genesis.ts';
 import { removalReasons } from '../../src/certificate/statement.ts';
-import { controlRole } from '../../src/control/control-state.ts';
-import type { NodeNumber } from '../../src/identity.ts';
+import { type AdmittedMember, controlRole } from '../../src/control/control-state.ts';
+import type { LogIndex, NodeNumber } from '../../src/identity.ts';
 import { dayMs, firstTokenSeed, foundedAt, role, signingKey } from '../certificate/cluster.ts';
 import { contents, createToken, Pane, sameContents, tokenSeed, type Undated } from './pane.ts';
 
@@ -54,7 +55,7 @@ const completeStep = fc
     number,
     signers: fc.oneof(
       { weight: 4, arbitrary: fc.shuffledSubarray([1, 2, 3], { minLength: 2 }) },
-      { weight: 1, arbitrary: fc.array(fc.nat(4)) },
+      { weight: 1, arbitrary: fc.array(fc.nat(4), { maxLength: controlNodesMax }) },
     ),
     kind: fc.constantFrom('complete-admission' as const, 'complete-removal' as const),
   })
@@ -78,7 +79,9 @@ const otherStep = fc
       kind: fc.constant('convict' as const),
       subjects: fc.array(fc.record({ number, incarnation }), { maxLength: 4 }),
     }),
-    fc.record({ kind: fc.constant('return' as const), number, incarnation }),
+    fc
+      .integer({ min: -1, max: 3_660 })
+      .map((seconds) => ({ kind: 'release-brake', until: foundedAt + seconds * 1_000 }) as const),
     fc.nat(3).map((level) => ({ kind: 'raise-feature-level', level }) as const),
   )
   .map(
@@ -95,6 +98,16 @@ const withdrawStep = number.map(
     },
 );
 
+/** Of somebody who is down, if anybody is, and mostly at the right incarnation. */
+const returnStep = fc.record({ number, ahead: fc.constantFrom(1, 1, 1, 2) }).map(
+  ({ number, ahead }): Step =>
+    ({ state }) => {
+      const down = [...state.members.values()].filter(({ status }) => status === 'down');
+      const member = down[number % down.length] ?? state.members.get(number);
+      return { kind: 'return', number: member?.number ?? number, incarnation: (member?.incarnation ?? 0) + ahead };
+    },
+);
+
 const entry = fc.record({
   step: fc.oneof(
     createStep,
@@ -104,6 +117,7 @@ const entry = fc.record({
     completeStep,
     completeStep,
     withdrawStep,
+    returnStep,
     otherStep,
     otherStep,
   ),
@@ -128,16 +142,44 @@ function assertSound(pane: Pane): void {
   for (const member of members) {
     if (state.isControl(member.number)) continue;
     assert(!member.roles.includes(controlRole));
-    assert(
-      verifyCertificate(member.certificate?.bytes ?? new Uint8Array(0), founders.set),
-      'a member has no certificate',
-    );
+    assert(verifyCertificate(member.certificate ?? new Uint8Array(0), founders.set), 'a member has no certificate');
   }
   for (const { certificate } of state.removed.values()) {
-    if (certificate !== undefined) assert(verifyCertificate(certificate.bytes, founders.set));
+    if (certificate !== undefined) assert(verifyCertificate(certificate, founders.set));
   }
+  assertFound(pane);
   for (const { uses, usesMax } of state.tokens.values()) assert(uses >= 0 && (usesMax === 0 || uses <= usesMax));
 }
+
+/** What is looked up by name, key or role is what a search through all would find. */
+function assertFound({ state }: Pane): void {
+  const [members, pending] = [[...state.members.values()], [...state.pending.values()]];
+  for (const member of members) {
+    assert(state.memberByName(member.name) === member && state.memberByKey(member.signingKey) === member);
+    assert(state.pendingByName(member.name) === undefined && state.pendingByKey(member.signingKey) === undefined);
+  }
+  for (const admission of pending) {
+    const { name, signingKey: key } = admission.statement;
+    assert(state.pendingByName(name) === admission && state.pendingByKey(key) === admission);
+    assert(state.memberByName(name) === undefined && state.memberByKey(key) === undefined);
+  }
+  for (const { name } of roles) {
+    const performers = members.filter((member) => member.roles.includes(name)).map((member) => member.number);
+    assert.deepEqual(state.membersOfRole(name), performers.sort(ascending));
+  }
+  const ahead = new Set([...state.declarations.keys(), ...pending.flatMap(({ statement }) => statement.roles)]);
+  assert.equal(state.declarationsAhead, ahead.size);
+}
+
+/** The changes behind an index are the difference between the members then and now. */
+function assertChangesTold({ state }: Pane, index: LogIndex, then: ReadonlyMap<NodeNumber, AdmittedMember>): void {
+  const told = new Set(state.changesSince(index)?.map((change) => change.number));
+  const numbers = new Set([...then.keys(), ...state.members.keys()]);
+  const differing = [...numbers].filter((each) => then.get(each) !== state.members.get(each));
+  assert.deepEqual([...told].sort(ascending), differing.sort(ascending));
+}
+
+const ascending = (a: number, b: number): number => a - b;
 
 describe('a random log', () => {
   test('leads every control node to the same state, entry by entry; what is ignored changes nothing', () => {
@@ -149,6 +191,8 @@ describe('a random log', () => {
         for (const { step, passedMs } of entries) {
           pane.now += passedMs;
           const command = step(pane);
+          const index = pane.state.appliedIndex;
+          const members = new Map(pane.state.members);
           const [before, at, next] = [contents(pane.state), pane.state.at, pane.state.nextNumber];
           const applied = pane.apply(command);
           if (applied.kind === 'ignored')
@@ -156,6 +200,7 @@ describe('a random log', () => {
           assert(pane.state.at >= at && pane.state.nextNumber >= next);
           const outcome = `${command.kind} ${applied.kind}`;
           seen.set(outcome, (seen.get(outcome) ?? 0) + 1);
+          assertChangesTold(pane, index, members);
           hashes.push(pane.hash);
         }
         assertSound(pane);
@@ -165,7 +210,7 @@ describe('a random log', () => {
           assert.equal(follower.hash, hashes[at], `entry ${at + 1}`);
         });
       }),
-      { seed: 6, numRuns: 100 },
+      { seed: 6, numRuns: 200 },
     );
     // A log of refusals alone would prove little.
     for (const kind of [
@@ -176,6 +221,7 @@ describe('a random log', () => {
       'complete-removal',
       'convict',
       'return',
+      'release-brake',
     ]) {
       for (const outcome of ['changed', 'ignored'])
         assert((seen.get(`${kind} ${outcome}`) ?? 0) > 3, `${kind} ${outcome}`);

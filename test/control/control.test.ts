@@ -3,10 +3,14 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { u48Max } from '../../src/bytes.ts';
 import { verifyCertificate } from '../../src/certificate/certificate.ts';
-import { applyNothing } from '../../src/control/apply.ts';
+import { returnMemoryMs, returnsMax } from '../../src/control/admitted-member.ts';
+import { applyNothing, brakeReleaseMsMax } from '../../src/control/apply.ts';
 import { featureLevelMax, featureLevelOf } from '../../src/control/command.ts';
-import type { NodeNumber } from '../../src/identity.ts';
-import { dayMs, firstTokenSeed, foundedAt, signingKey, type WishChanges } from '../certificate/cluster.ts';
+import { returnsWithinHour } from '../../src/control/control-state.ts';
+import { MembershipChanges, membershipChangesMax } from '../../src/control/membership-changes.ts';
+import { reapable, reapedTogetherMax } from '../../src/control/reaping.ts';
+import type { LogIndex, NodeNumber } from '../../src/identity.ts';
+import { dayMs, firstTokenSeed, foundedAt, role, signingKey, type WishChanges } from '../certificate/cluster.ts';
 import { createToken, Pane, tokenSeed } from './pane.ts';
 
 const bee: WishChanges = { seed: 0x51, name: 'bee' };
@@ -83,10 +87,10 @@ describe('a removal', () => {
   });
 });
 
-describe('a conviction', () => {
-  const convict = (...subjects: readonly (readonly [NodeNumber, number])[]) =>
-    ({ kind: 'convict', subjects: subjects.map(([number, incarnation]) => ({ number, incarnation })) }) as const;
+const convict = (...subjects: readonly (readonly [NodeNumber, number])[]) =>
+  ({ kind: 'convict', subjects: subjects.map(([number, incarnation]) => ({ number, incarnation })) }) as const;
 
+describe('a conviction', () => {
   test('takes all the members down that are alive at that incarnation, each once', () => {
     const pane = new Pane();
     pane.admit();
@@ -131,6 +135,164 @@ describe('a conviction', () => {
     pane.change(convict([4, 1]));
     pane.change(back(2));
     pane.refuse({ kind: 'return', number: 9, incarnation: 1 }, 'not-found');
+  });
+});
+
+describe('a standing', () => {
+  const fall = (pane: Pane, incarnation: number): void => void pane.change(convict([4, incarnation]));
+  const rise = (pane: Pane, incarnation: number): void => void pane.change({ kind: 'return', number: 4, incarnation });
+
+  test('holds since the time of the log at which it was decided', () => {
+    const pane = new Pane();
+    assert.equal(pane.member(1).since, foundedAt);
+    const joined = pane.admit().since;
+    pane.now += 5_000;
+    fall(pane, 0);
+    const down = pane.member(4).since;
+    pane.now -= 3_000;
+    rise(pane, 1);
+    const back = pane.member(4).since;
+    assert.deepEqual([down - joined, back - joined], [5_000, 5_000], 'a clock that goes back does not move it');
+    assert.equal(back, pane.state.at);
+  });
+
+  test('remembers the returns of the last hour, and of those the sixteen newest', () => {
+    const pane = new Pane();
+    pane.admit();
+    const returns = (): number => returnsWithinHour(pane.member(4), pane.now);
+    assert.equal(returns(), 0);
+    for (let each = 0; each < 20; each++) {
+      fall(pane, each);
+      pane.now += 60_000;
+      rise(pane, each + 1);
+      assert.equal(returns(), Math.min(each + 1, returnsMax));
+    }
+    const newest = pane.now;
+    assert.deepEqual([pane.member(4).returnedAt.at(-1), pane.member(4).returnedAt.length], [newest, returnsMax]);
+    pane.now = newest + returnMemoryMs - 60_000;
+    assert.equal(returns(), 2);
+    fall(pane, 20);
+    assert.equal(pane.member(4).returnedAt.length, returnsMax, 'a conviction forgets nothing');
+    rise(pane, 21);
+    assert.deepEqual(pane.member(4).returnedAt, [newest - 60_000, newest, pane.now]);
+    pane.now += returnMemoryMs;
+    assert.equal(returns(), 1);
+    assert.equal(returnsWithinHour(pane.member(4), pane.now + 1), 0);
+  });
+});
+
+describe('the brake', () => {
+  test('is released until a time within the next hour of the log, and may be released anew', () => {
+    const pane = new Pane();
+    assert.equal(pane.state.brakeReleasedUntil, 0);
+    const release = (until: number) => ({ kind: 'release-brake', until }) as const;
+    for (const wrong of [0, pane.now - 1, pane.now, pane.now + brakeReleaseMsMax + 1]) {
+      assert.match(pane.refuse(release(wrong), 'refused'), /in the future, for one hour at most/);
+    }
+    for (const until of [pane.now + brakeReleaseMsMax, pane.now + 1]) {
+      assert.deepEqual(pane.change(release(until)), [{ kind: 'brake-released', until }]);
+      assert.equal(pane.state.brakeReleasedUntil, until);
+    }
+    pane.refuse(release(pane.now + 1), 'refused', pane.now + 1);
+    pane.refuse(release(pane.now + 1), 'refused', pane.now - 5_000);
+  });
+});
+
+describe('reaping', () => {
+  const admitMany = (pane: Pane, count: number): readonly NodeNumber[] =>
+    Array.from({ length: count }, (_, each) => pane.admit({ seed: 0x46 + 2 * each, name: `node-${each}` }).number);
+  const dayAndMore = (pane: Pane): readonly NodeNumber[] => reapable(pane.state, pane.now, dayMs);
+
+  test('takes whom the pane holds for down since long enough, and no control node', () => {
+    const pane = new Pane();
+    admitMany(pane, 3);
+    pane.change(convict([1, 0], [5, 0]));
+    pane.now += 1_000;
+    pane.change(convict([4, 0]));
+    pane.now += dayMs - 1_001;
+    assert.deepEqual(dayAndMore(pane), []);
+    pane.now += 1;
+    assert.deepEqual(dayAndMore(pane), [5]);
+    pane.now += 1_000;
+    assert.deepEqual(dayAndMore(pane), [4, 5]);
+    assert.deepEqual(reapable(pane.state, pane.now, 0), [], 'never');
+    pane.change({ kind: 'return', number: 4, incarnation: 1 });
+    assert.deepEqual(dayAndMore(pane), [5]);
+    pane.change({ kind: 'begin-removal', number: 5, reason: 'reaped' });
+    assert.deepEqual(dayAndMore(pane), []);
+    const statement = pane.state.removed.get(5)?.statement;
+    assert.equal(statement?.reason, 'reaped');
+  });
+
+  test('takes a few at a time', () => {
+    const pane = new Pane();
+    const numbers = admitMany(pane, reapedTogetherMax + 2);
+    pane.change(convict(...numbers.map((number) => [number, 0] as const)));
+    pane.now += dayMs;
+    assert.deepEqual(dayAndMore(pane), numbers.slice(0, reapedTogetherMax));
+  });
+});
+
+describe('the changes of the membership', () => {
+  test('are told behind any index, in their order', () => {
+    const pane = new Pane();
+    assert.deepEqual(pane.state.changesSince(0), []);
+    pane.admit();
+    pane.admit(bee);
+    pane.change(createToken());
+    pane.change(convict([4, 0], [5, 0]));
+    pane.change({ kind: 'return', number: 5, incarnation: 1 });
+    pane.change({ kind: 'begin-removal', number: 4, reason: 'left' });
+    pane.change(pane.complete(4));
+    const all = [
+      { index: 2, number: 4, kind: 'admitted' },
+      { index: 4, number: 5, kind: 'admitted' },
+      { index: 6, number: 4, kind: 'standing' },
+      { index: 6, number: 5, kind: 'standing' },
+      { index: 7, number: 5, kind: 'standing' },
+      { index: 8, number: 4, kind: 'removed' },
+    ];
+    for (let index = 0; index <= 10; index++) {
+      assert.deepEqual(
+        pane.state.changesSince(index),
+        all.filter((change) => change.index > index),
+      );
+    }
+  });
+
+  test(`are the ${membershipChangesMax} newest; behind an older index nothing is told rather than a part`, () => {
+    const changes = new MembershipChanges();
+    const told = (index: LogIndex) => changes.since(index)?.map((change) => change.index);
+    const indexes = Array.from({ length: membershipChangesMax }, (_, each) => 10 + Math.floor(each / 2));
+    for (const index of indexes) changes.record({ index, number: 4, kind: 'standing' });
+    assert.deepEqual(told(0), indexes);
+    changes.record({ index: 5_000, number: 4, kind: 'standing' });
+    assert.equal(told(9), undefined, 'one of the two changes of entry 10 is forgotten');
+    assert.deepEqual(told(10), [...indexes.slice(2), 5_000]);
+    for (let each = 0; each < 2 * membershipChangesMax; each++) {
+      changes.record({ index: 6_000, number: 4, kind: 'standing' });
+    }
+    assert.equal(told(5_999), undefined, 'one entry changed more than is remembered');
+    assert.deepEqual([told(6_000), told(6_001)], [[], []]);
+  });
+});
+
+describe('the members of a role', () => {
+  test('are always at hand, ascending, whoever is admitted first', () => {
+    const pane = new Pane();
+    const { state } = pane;
+    pane.change(pane.begin({ roles: [role('host'), role('dns')] }));
+    pane.change(pane.begin({ ...bee, roles: [role('dns')] }));
+    assert.deepEqual(state.membersOfRole('dns'), []);
+    pane.change(pane.complete(5));
+    pane.change(pane.complete(4));
+    const all = (): readonly (readonly NodeNumber[])[] =>
+      ['control', 'dns', 'host', 'nginx'].map((each) => state.membersOfRole(each));
+    assert.deepEqual(all(), [[1, 2, 3], [4, 5], [4], []]);
+    pane.change(convict([5, 0]));
+    assert.deepEqual(all(), [[1, 2, 3], [4, 5], [4], []], 'those that are down are members, too');
+    pane.change({ kind: 'begin-removal', number: 4, reason: 'left' });
+    assert.deepEqual(all(), [[1, 2, 3], [5], [], []]);
   });
 });
 
@@ -210,6 +372,19 @@ describe('the hash of the state', () => {
         pane.change({ kind: 'convict', subjects: [{ number: 4, incarnation: 0 }] });
         pane.change({ kind: 'return', number: 4, incarnation: 1 });
       },
+      (pane) => {
+        pane.change({ kind: 'convict', subjects: [{ number: 4, incarnation: 0 }] });
+        pane.change({ kind: 'return', number: 4, incarnation: 1 }, pane.now + 1);
+      },
+      (pane) => pane.change({ kind: 'convict', subjects: [{ number: 4, incarnation: 0 }] }, pane.now + 1),
+      ...[1, 2].map((firstMs) => (pane: Pane) => {
+        pane.change(convict([4, 0]));
+        pane.change({ kind: 'return', number: 4, incarnation: 1 }, pane.now + firstMs);
+        pane.change(convict([4, 1]), pane.now + 3);
+        pane.change({ kind: 'return', number: 4, incarnation: 2 }, pane.now + 3);
+      }),
+      (pane) => pane.change({ kind: 'release-brake', until: pane.now + 1 }),
+      (pane) => pane.change({ kind: 'release-brake', until: pane.now + 2 }),
     ];
     assert.equal(new Set(steps.map(after)).size, steps.length);
   });

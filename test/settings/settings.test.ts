@@ -48,9 +48,24 @@ describe('a settings file', () => {
       bind: { host: '0.0.0.0', port: 7100 },
       advertise: [],
       detection: { profile: 'lan' },
+      membership: { reapAfterMs: 72 * 3_600_000 },
       log: { level: 'info' },
       roles: new Map(),
     });
+  });
+
+  test('says when the dead are removed, and which stall is forgiven, with a number and a unit', () => {
+    const settings = (yaml: string): NodeSettings => parseSettings(`${minimal}membership: { ${yaml} }`, file);
+    const reapAfterMs = ['reapAfter: 90s', 'reapAfter: 30m', 'reapAfter: 7d', 'reapAfter: 0', 'reapAfter: "0"'].map(
+      (yaml) => settings(yaml).membership.reapAfterMs,
+    );
+    assert.deepEqual(reapAfterMs, [90_000, 1_800_000, 7 * 86_400_000, 0, 0]);
+    const stallToleranceMs = ['1s', '60s', '1m'].map(
+      (each) => settings(`stallTolerance: ${each}`).detection.stallToleranceMs,
+    );
+    assert.deepEqual(stallToleranceMs, [1_000, 60_000, 60_000]);
+    const inMs = parseSettings(`${minimal}detection: { profile: wan, stallToleranceMs: 500 }`, file);
+    assert.deepEqual(inMs.detection, { profile: 'wan', stallToleranceMs: 500 });
   });
 
   test('advertises the bound address unless that is a wildcard or another one is given', () => {
@@ -140,6 +155,29 @@ describe('a mistake is one sentence with its line and column', () => {
       'a fraction',
       `${minimal}detection: { stallToleranceMs: 900.5 }`,
       '3:32: detection.stallToleranceMs must be a whole number, not 900.5.',
+    ],
+    ...['soon', '72', '-1h', '0h', '1h30m', '9999d', '[72h]', '', '1.5'].map(
+      (written) =>
+        [
+          `a time to reap that is ${written || 'empty'}`,
+          `${minimal}membership:\n  reapAfter: ${written}`,
+          `4:${written === '' ? 3 : 14}: membership.reapAfter must be a number and a unit, ` +
+            'like 72h or 7d, up to ten years; or 0 for never.',
+        ] as const,
+    ),
+    ...['0s', '0', '61s', '4000', '2h'].map(
+      (written) =>
+        [
+          `a tolerance of ${written}`,
+          `${minimal}membership: { stallTolerance: ${written} }`,
+          '3:31: membership.stallTolerance must be a number and a unit, like 4s, from 1s to 60s.',
+        ] as const,
+    ),
+    [
+      'a tolerance twice',
+      `${minimal}detection: { stallToleranceMs: 4000 }\nmembership: { stallTolerance: 4s }`,
+      '4:31: membership.stallTolerance must not stand beside detection.stallToleranceMs, ' +
+        'which says the same; keep one of them.',
     ],
     ['a section that is none', `${minimal}roles:\n  host: 5`, '4:9: roles.host must be a mapping, not 5.'],
     ['roles as a list', `${minimal}roles: [host]`, '3:8: roles must be a mapping, not a list.'],
@@ -289,11 +327,12 @@ describe('a written settings file', () => {
   test('is read back to the same values', () => {
     const settings = parseSettings(writeSettings(draft), file);
     const { roles, ...written } = draft;
-    const { roles: sections, detection, log, ...read } = settings;
+    const { roles: sections, detection, membership, log, ...read } = settings;
     assert.deepEqual(read, written);
     assert.deepEqual([...sections.keys()], Object.keys(roles));
     assert.deepEqual(section(settings, 'dns').settings, roles.dns);
     assert.deepEqual([detection, log], [{ profile: 'lan' }, { level: 'info' }]);
+    assert.deepEqual(membership, parseSettings(minimal, file).membership);
   });
 
   test('leaves out what there is none of', () => {
@@ -311,6 +350,7 @@ describe('the hivemind.yaml of the repository', () => {
     assert.deepEqual(settings.advertise, [{ host: '10.0.0.5', port: 7100 }]);
     assert.deepEqual(settings.join?.addresses[1], { host: 'fd00::2', port: 7100 });
     assert.deepEqual(settings.detection, { profile: 'lan', stallToleranceMs: 4000 });
+    assert.deepEqual(settings.membership, { reapAfterMs: 72 * 3_600_000 });
     assert.deepEqual([...settings.roles.keys()], ['host', 'dns', 'nginx']);
   });
 

@@ -5,7 +5,9 @@ import type { RoleDeclaration } from '../../src/certificate/join-request.ts';
 import type { Config } from '../../src/config/config.ts';
 import type { Command } from '../../src/control/command.ts';
 import type { PaneHealth } from '../../src/control/keep-alive.ts';
+import { encodeNumbers } from '../../src/control/number-set.ts';
 import type { RaftMessage } from '../../src/raft/message.ts';
+import type { Slice } from '../../src/swim/slice.ts';
 import type { DatagramMessage } from '../../src/wire/datagram.ts';
 import type { Digest, MemberFacts, PaneAsk, PeerPost, PeerRequest } from '../../src/wire/peer-message.ts';
 import type { Rumour } from '../../src/wire/rumour.ts';
@@ -39,6 +41,15 @@ export const commands: Examples<Command> = {
     ],
   },
   return: { kind: 'return', at, number: 4, incarnation: 1 },
+  'release-brake': { kind: 'release-brake', at, until: at + 1 },
+};
+
+export const slice: Slice = {
+  subjects: [{ number: 9, observers: [3, 70_000] }],
+  observers: [2, 3],
+  reserve: [8],
+  control: [1, 2, 3],
+  peers: [300],
 };
 
 export const datagramMessages: Examples<DatagramMessage> = {
@@ -46,7 +57,13 @@ export const datagramMessages: Examples<DatagramMessage> = {
   ack: { kind: 'ack', nonce: 1, incarnation: 2 },
   'probe-request': { kind: 'probe-request', subject: 9 },
   accusation: { kind: 'accusation', subject: 9, incarnation: 2, unansweredMs: 1_500, nonce: 77 },
-  report: { kind: 'report', subject: 9, incarnation: 2 },
+  report: { kind: 'report', subject: 9, incarnation: 2, evidence: 'refused' },
+  'stream-closed': { kind: 'stream-closed', subject: 9 },
+  raft: {
+    kind: 'raft',
+    message: { kind: 'append-answer', term: 3, accepted: true, matchIndex: 11, round: 5 },
+    heard: true,
+  },
   gossip: {
     kind: 'gossip',
     updates: [
@@ -59,6 +76,7 @@ export const datagramMessages: Examples<DatagramMessage> = {
     kind: 'keep-alive',
     nonce: 3,
     logIndex: 2 ** 40,
+    viewHash: filled(8, 8),
     load: { cores: 16, load15: 0.25, memoryFreeBytes: 2 ** 33, memoryTotalBytes: 2 ** 34 },
   },
   'keep-alive-answer': {
@@ -67,7 +85,15 @@ export const datagramMessages: Examples<DatagramMessage> = {
     epoch: 2,
     logIndex: 12,
     health,
-    membershipHash: filled(16, 8),
+    size: 300,
+    changes: {
+      reaches: 12,
+      updates: [{ number: 9, incarnation: 2, status: 'down' }],
+      removed: [5],
+      admitted: [11],
+      slice,
+      resync: true,
+    },
   },
 };
 
@@ -75,13 +101,15 @@ export const rumours: Examples<Rumour> = {
   removal: { kind: 'removal', certificate: utf8('certificate') },
   locator: { kind: 'locator', number: 4, locator: utf8('locator') },
   'pane-changed': { kind: 'pane-changed', by: 2, at },
+  'user-event': { kind: 'user-event', from: 9, id: at, name: 'deploy', payload: utf8('v42') },
 };
 
 export const asks: Examples<PaneAsk> = {
   remove: { kind: 'remove', number: 4 },
-  return: { kind: 'return', incarnation: 3 },
+  return: { kind: 'return', incarnation: 3, uptimeMs: 90_000 },
   'create-token': { kind: 'create-token', publicKey, roles: ['host'], notAfter: at, usesMax: 0 },
   'revoke-token': { kind: 'revoke-token', publicKey },
+  'release-brake': { kind: 'release-brake', forMs: 600_000 },
 };
 
 export const requests: Examples<PeerRequest> = {
@@ -100,6 +128,9 @@ export const requests: Examples<PeerRequest> = {
   },
   role: { kind: 'role', role: 'dns', body: utf8('body') },
   reach: { kind: 'reach' },
+  members: { kind: 'members', from: 257 },
+  'role-members': { kind: 'role-members', role: 'host' },
+  config: { kind: 'config', role: 'tags', owner: 4 },
 };
 
 export const raftMessages: Examples<RaftMessage> = {
@@ -145,7 +176,9 @@ export const digest: Digest = {
   genesis: utf8('genesis'),
   epoch: 3,
   logIndex: 12,
+  size: 300,
+  slice,
   members,
-  removed: [5, 6],
+  removed: encodeNumbers([5, 6]),
   declarations,
 };

@@ -8,9 +8,13 @@ import { signLocator } from '../../src/certificate/locator.ts';
 import { type Codec, decode, encode } from '../../src/codec.ts';
 import { configsPerRoleMax } from '../../src/config/config.ts';
 import { declarationsMax } from '../../src/control/admission-policy.ts';
+import { changesMax, type ViewChanges } from '../../src/control/keep-alive.ts';
+import { encodeNumbers } from '../../src/control/number-set.ts';
 import type { NodeNumber } from '../../src/identity.ts';
 import { pack, unpack } from '../../src/packed.ts';
 import { seededRandom } from '../../src/seam/random.ts';
+import { bodyBytesMax } from '../../src/session/packet.ts';
+import type { Slice } from '../../src/swim/slice.ts';
 import { decodeCommand, encodeCommand } from '../../src/wire/command.ts';
 import { decodeDatagramBody, encodeDatagramBody } from '../../src/wire/datagram.ts';
 import {
@@ -28,10 +32,13 @@ import {
   logPage,
   logPageEntriesMax,
   type MemberFacts,
+  memberPage,
   paneStatus,
+  roleMembers,
   rolePayload,
 } from '../../src/wire/peer-message.ts';
 import { decodeRumour, encodeRumour } from '../../src/wire/rumour.ts';
+import { slicePeersMax } from '../../src/wire/slice.ts';
 import { clusterId, Founders, filled, role, signingKey } from '../certificate/cluster.ts';
 import {
   asks,
@@ -76,6 +83,16 @@ const asked = Object.values(asks).map((ask) => ({ kind: 'ask-pane', from: 4, ask
 const rafted = Object.values(raftMessages).map((message) => ({ kind: 'raft', message }) as const);
 const entry = { index: 10, term: 3, payload: filled(9, 1) };
 const certificate = filled(300, 2);
+const nothing = new Uint8Array(0);
+const line = {
+  number: 4,
+  name: 'm4',
+  roles: ['host'],
+  status: 'down',
+  incarnation: 3,
+  since: 9,
+  locator: filled(90, 4),
+} as const;
 
 const formats: Readonly<Record<string, Format>> = {
   commands: format(Object.values(commands), encodeCommand, decodeCommand),
@@ -83,7 +100,13 @@ const formats: Readonly<Record<string, Format>> = {
   rumours: format(Object.values(rumours), encodeRumour, decodeRumour),
   requests: format([...Object.values(requests), ...asked], encodeRequest, decodeRequest),
   posts: format([...Object.values(posts), ...rafted], encodePost, decodePost),
-  digests: ofCodec(digestCodec, digest, { ...digest, members: [], removed: [], declarations: [] }),
+  digests: ofCodec(digestCodec, digest, {
+    ...digest,
+    slice: undefined,
+    members: [],
+    removed: nothing,
+    declarations: [],
+  }),
   facts: ofCodec(facts, { members, declarations }),
   admissions: ofCodec(admission, { certificate, digest }),
   decisions: ofCodec(decided, { index: 0 }, { index: u48Max }),
@@ -97,8 +120,11 @@ const formats: Readonly<Record<string, Format>> = {
       commitIndex: 9,
       lastIndex: 10,
       health,
+      brake: state === 'leader' ? { on: true, since: 5, accused: [4, 5], releasedUntil: 0 } : undefined,
     })),
   ),
+  'member pages': ofCodec(memberPage, { members: [line, { ...line, locator: undefined }], next: 9, size: 300 }),
+  'role members': ofCodec(roleMembers, { numbers: [4, 5] }),
   'config pages': ofCodec(configPage, { configs: [config], wanted: [4, 5] }),
   'role payloads': ofCodec(rolePayload, filled(100, 1), new Uint8Array(0)),
 };
@@ -167,19 +193,19 @@ describe('on the wire', () => {
     assert.equal(
       numbered(Object.values(commands), encodeCommand),
       '1 raise-feature-level, 2 create-token, 3 revoke-token, 4 begin-admission, 5 complete-admission, ' +
-        '6 withdraw-admission, 7 begin-removal, 8 complete-removal, 9 convict, 10 return',
+        '6 withdraw-admission, 7 begin-removal, 8 complete-removal, 9 convict, 10 return, 11 release-brake',
     );
     const [reaped] = (unpack(encodeCommand(commands['begin-removal'])) as readonly unknown[]).slice(-1);
     assert.equal(reaped, 2);
   });
 
   test('a kind that this version does not know is nothing', () => {
-    for (const number of [0, 11, 65_535, -1, 1.5, '1', null, [1]]) {
+    for (const number of [0, 13, 65_535, -1, 1.5, '1', null, [1]]) {
       assert.equal(decodeCommand(pack([number, 1, 2])), undefined);
-      assert.equal(decodeRequest(pack([number === 11 ? 10 : number, 'host', 1])), undefined);
+      assert.equal(decodeRequest(pack([number, 'host', 1])), undefined);
       assert.equal(decodePost(pack([number, 1])), undefined);
       assert.equal(decodeRumour(pack([number, 1])), undefined);
-      assert.equal(decodeDatagramBody(pack([[number === 11 ? 9 : number, 1]])), undefined);
+      assert.equal(decodeDatagramBody(pack([[number, 1]])), undefined);
     }
   });
 
@@ -196,6 +222,7 @@ describe('numbers on the wire', () => {
     const refused: readonly Uint8Array[] = [
       encodeCommand({ ...commands.return, at: huge }),
       encodeCommand({ ...commands['create-token'], notAfter: huge }),
+      encodeCommand({ ...commands['release-brake'], until: huge }),
       encodeRequest({ ...requests['ask-pane'], ask: { ...asks['create-token'], notAfter: huge } }),
       encodeRequest({ ...requests['config-sync'], held: [{ owner: 1, seq: huge }] }),
     ];
@@ -301,7 +328,7 @@ describe('limits on the wire', () => {
     const full = {
       ...digest,
       members: new Array<MemberFacts>(digestMembersMax).fill(members[1] as MemberFacts),
-      removed: range(20_000),
+      removed: encodeNumbers(range(100_001).slice(1)),
       declarations: declared,
     };
     assert(decode(admission, encode(admission, { certificate, digest: full })));
@@ -312,5 +339,31 @@ describe('limits on the wire', () => {
     assert(decodes(encodePost({ kind: 'raft', message: { ...raftMessages['append-request'], entries } })));
     const subjects = range(10_000).map((number) => ({ number, incarnation: 0 }));
     assert(decodeCommand(encodeCommand({ ...commands.convict, subjects })));
+  });
+});
+
+describe('a keep-alive’s answer', () => {
+  const answer = datagramMessages['keep-alive-answer'];
+  const changes = answer.changes ?? assert.fail();
+  const most = (count: number): readonly number[] => range(count).map((each) => 0xffff_0000 + each);
+  const bytesOf = (part: Partial<ViewChanges>): number =>
+    encodeDatagramBody([{ ...answer, changes: { ...changes, slice: undefined, ...part } }]).length;
+  const nothingNew = { updates: [], removed: [], admitted: [] };
+
+  test('with the largest slice of a cluster of billions fits a datagram (HM-15)', () => {
+    const observers = most(10);
+    const largest: Slice = {
+      subjects: observers.map((number) => ({ number, observers })),
+      observers,
+      reserve: most(10),
+      control: most(9),
+      peers: most(slicePeersMax),
+    };
+    assert(bytesOf({ ...nothingNew, slice: largest }) <= bodyBytesMax);
+  });
+
+  test('with all lists of news full fits a datagram', () => {
+    const updates = most(changesMax).map((number) => ({ number, incarnation: 70_000, status: 'down' as const }));
+    assert(bytesOf({ updates, removed: most(changesMax), admitted: most(changesMax) }) <= bodyBytesMax);
   });
 });

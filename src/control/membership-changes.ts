@@ -1,0 +1,45 @@
+/** The newest changes of the membership, for those who know all of it up to some entry. */
+import type { LogIndex, NodeNumber } from '../identity.ts';
+
+export interface MembershipChange {
+  /** The entry that decided it; one entry may change several members. */
+  readonly index: LogIndex;
+  readonly number: NodeNumber;
+  /** `standing`: it was convicted, or it returned. */
+  readonly kind: 'admitted' | 'removed' | 'standing';
+}
+
+/** Changes that are remembered; whoever lacks older ones takes over the whole. */
+export const membershipChangesMax = 4_096;
+
+export class MembershipChanges {
+  /** A ring: the change before the oldest one is the newest. */
+  private readonly ring: MembershipChange[] = [];
+  private oldest = 0;
+  /** Up to this entry some or all changes are forgotten. */
+  private forgottenTo: LogIndex = 0;
+
+  /** `change` is of the newest entry. */
+  record(change: MembershipChange): void {
+    const forgotten = this.ring[this.oldest];
+    if (this.ring.length < membershipChangesMax || forgotten === undefined) {
+      this.ring.push(change);
+      return;
+    }
+    this.forgottenTo = forgotten.index;
+    this.ring[this.oldest] = change;
+    this.oldest = (this.oldest + 1) % membershipChangesMax;
+  }
+
+  /** What the entries behind `index` changed, the oldest first; nothing when not all of it is remembered. */
+  since(index: LogIndex): readonly MembershipChange[] | undefined {
+    if (index < this.forgottenTo) return undefined;
+    const found: MembershipChange[] = [];
+    for (let age = 1; age <= this.ring.length; age++) {
+      const change = this.ring[(this.oldest + this.ring.length - age) % this.ring.length] as MembershipChange;
+      if (change.index <= index) break;
+      found.push(change);
+    }
+    return found.reverse();
+  }
+}

@@ -1,0 +1,38 @@
+/** The pane's own messages: they travel by datagram and by stream alike. */
+import { bool, bytes, type Codec, list, record, variants } from '../codec.ts';
+import type { RaftMessage } from '../raft/message.ts';
+import type { LogEntry } from '../seam/log-store.ts';
+import { counter } from './fields.ts';
+
+const raftEntriesMax = 4_096;
+const entryPayloadBytesMax = 1_048_576;
+
+export const entry: Codec<LogEntry> = record<LogEntry>({
+  index: counter,
+  term: counter,
+  payload: bytes(entryPayloadBytesMax),
+});
+
+const vote = { term: counter, lastIndex: counter, lastTerm: counter } as const;
+const voteAnswer = {
+  term: counter,
+  granted: bool,
+} as const;
+export const raftMessage: Codec<RaftMessage> = variants<RaftMessage>({
+  'pre-vote-request': [1, vote],
+  'pre-vote-answer': [2, voteAnswer],
+  'vote-request': [3, vote],
+  'vote-answer': [4, voteAnswer],
+  'append-request': [
+    5,
+    {
+      term: counter,
+      previousIndex: counter,
+      previousTerm: counter,
+      commitIndex: counter,
+      round: counter,
+      entries: list(entry, raftEntriesMax),
+    },
+  ],
+  'append-answer': [6, { term: counter, accepted: bool, matchIndex: counter, round: counter }],
+});
