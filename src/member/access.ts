@@ -15,6 +15,9 @@ const requestAccess: Readonly<Record<PeerRequest['kind'], Access>> = {
   'config-sync': 'member',
   role: 'member',
   reach: 'anyone',
+  members: 'member',
+  'role-members': 'member',
+  config: 'member',
 };
 
 const postAccess: Readonly<Record<PeerPost['kind'], Access>> = {

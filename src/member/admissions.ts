@@ -2,7 +2,6 @@
  * How the leader admits: it judges the request, dials the joiner back, has the log begin the admission, and keeps
  * the joiner waiting until a majority has signed.
  */
-import type { Certificate } from '../certificate/certificate.ts';
 import { type JoinRequest, verifyJoinRequest } from '../certificate/join-request.ts';
 import { judgeJoin } from '../control/admission-policy.ts';
 import { isSameWish } from '../control/apply.ts';
@@ -16,6 +15,7 @@ import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
 import type { Outbox, Outcome } from './outbox.ts';
 import { noQuorum, refusalOf, type Then } from './pane-reply.ts';
+import type { Views } from './views.ts';
 
 /** Joiners that wait for their certificate; one more is refused as busy. */
 export const joinersMax = 1_024;
@@ -31,12 +31,14 @@ interface Joiner {
 
 export class Admissions {
   private readonly log: DecisionLog;
+  private readonly views: Views;
   private readonly membership: Membership;
   private readonly outbox: Outbox;
   private readonly joiners = new Map<NodeNumber, Joiner[]>();
 
-  constructor(log: DecisionLog, membership: Membership, outbox: Outbox) {
+  constructor(log: DecisionLog, views: Views, membership: Membership, outbox: Outbox) {
     this.log = log;
+    this.views = views;
     this.membership = membership;
     this.outbox = outbox;
   }
@@ -59,7 +61,7 @@ export class Admissions {
   /** Who asks again gets the same again: a lost answer must not burn a token. */
   private answerMember(member: AdmittedMember, request: JoinRequest, then: Then<Admission>, at: Instant): void {
     if (member.certificate !== undefined && isSameWish(member, request)) {
-      then({ ok: true, value: this.admissionOf(member.certificate) }, at);
+      then({ ok: true, value: this.admissionOf(member.number, member.certificate) }, at);
       return;
     }
     const roles = member.roles.join(', ');
@@ -119,14 +121,17 @@ export class Admissions {
     else this.joiners.delete(number);
   }
 
-  private admissionOf(certificate: Certificate): Admission {
-    return { certificate: certificate.bytes, digest: this.membership.digest(this.state.epoch) };
+  private admissionOf(number: NodeNumber, certificate: Uint8Array): Admission {
+    const digest = this.membership.digest(this.state.epoch, this.views.sliceOf(number), number);
+    return { certificate, digest };
   }
 
   /** A majority signed: whoever waited for this number gets its certificate. */
-  onAdmitted(number: NodeNumber, certificate: Certificate, at: Instant): void {
-    const admission = this.admissionOf(certificate);
-    for (const joiner of this.joiners.get(number) ?? []) joiner.then({ ok: true, value: admission }, at);
+  onAdmitted(number: NodeNumber, certificate: Uint8Array, at: Instant): void {
+    const waiting = this.joiners.get(number) ?? [];
+    if (waiting.length === 0) return;
+    const admission = this.admissionOf(number, certificate);
+    for (const joiner of waiting) joiner.then({ ok: true, value: admission }, at);
     this.joiners.delete(number);
   }
 

@@ -22,6 +22,14 @@ import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
 import type { Outbox, Outcome } from './outbox.ts';
 
+/**
+ * A node's own tags: a config of every node, whatever its roles, that the control nodes keep for whoever asks.
+ * No role may be called so.
+ */
+export const tagsRole = 'tags';
+/** A node's tags together; a control node keeps those of all. */
+export const tagsBytesMax = 8_192;
+
 /** Consumers that a publication is pushed to, and that each of them passes it on to (HM-24). */
 export const pushFanout = 2;
 export const antiEntropyPeriodMs = 5_000;
@@ -78,7 +86,9 @@ export class ConfigExchange {
     this.onUnknownOwner = parts.onUnknownOwner;
     this.republish = parts.republish;
     this.configs = new Configs(parts.membership.directory.cluster);
-    this.consumed = [...new Set(parts.performed.flatMap((role) => role.consumes))].sort();
+    const isControl = parts.membership.directory.isControl(parts.self);
+    const consumed = parts.performed.flatMap((role) => role.consumes);
+    this.consumed = [...new Set(isControl ? [...consumed, tagsRole] : consumed)].sort();
     this.nextSyncAt = parts.at.now + this.random.below(antiEntropyPeriodMs);
   }
 
@@ -95,7 +105,7 @@ export class ConfigExchange {
       const [peer] = shuffled(peers.length > 0 ? peers : this.owners(role), this.random);
       if (peer !== undefined) this.sync(role, peer, at);
     }
-    for (const { name: role } of this.performed) {
+    for (const role of [...this.performed.map(({ name }) => name), tagsRole]) {
       if (this.configs.get(role, this.self) === undefined) continue;
       const [consumer] = shuffled(this.consumers(role), this.random);
       if (consumer !== undefined) this.syncOwn(role, consumer, at);
@@ -122,8 +132,9 @@ export class ConfigExchange {
 
   /** The own config that is to be durable before anyone sees it: a new one, or the newest when `value` is the same. */
   prepare(role: string, value: Uint8Array): Config | HivemindError {
-    if (value.length > configValueBytesMax) {
-      const sentence = `The config of ${role} takes ${value.length} bytes; ${configValueBytesMax} is the most.`;
+    const most = role === tagsRole ? tagsBytesMax : configValueBytesMax;
+    if (value.length > most) {
+      const sentence = `The config of ${role} takes ${value.length} bytes; ${most} is the most.`;
       return new HivemindError('config-too-large', sentence);
     }
     this.wanted.set(role, value);
@@ -186,7 +197,8 @@ export class ConfigExchange {
       this.keepOrphan(config, from, at);
       return undefined;
     }
-    if (!owner.roles.includes(config.role)) return undefined;
+    if (config.role !== tagsRole && !owner.roles.includes(config.role)) return undefined;
+    if (config.role === tagsRole && config.value.length > tagsBytesMax) return undefined;
     const outcome = this.configs.put(config, owner.signingKey);
     if (outcome !== 'newer') return outcome;
     if (config.owner === this.self) this.onOvertaken(config, at);
@@ -322,30 +334,24 @@ export class ConfigExchange {
     this.outbox.ask(target, request, configPage, syncAnswerMs, then, at);
   }
 
-  /** What there is of a role's configs: held here when they are consumed here, else asked for and not kept. */
-  find(role: string, then: (configs: readonly Config[], at: Instant) => void, at: Instant): void {
-    const consumers = this.consumers(role);
-    const owners = this.owners(role);
-    const asked = this.consumed.includes(role) ? [] : consumers.length > 0 ? consumers.slice(0, 1) : owners;
-    const found = new Configs(this.membership.directory.cluster);
-    for (const config of this.configs.list(role)) found.put(config, this.keyOf(config.owner));
-    let open = asked.length;
-    if (open === 0) then(found.list(role), at);
-    for (const number of asked) {
-      const request = { kind: 'config-sync', role, hash: new Uint8Array(16), held: [], ownOnly: false } as const;
-      const target = this.membership.directory.target(number);
-      const settle = (outcome: Outcome<ConfigPage> | undefined, later: Instant): void => {
-        const configs = outcome?.ok === true ? outcome.value.configs : [];
-        for (const config of configs) found.put(config, this.keyOf(config.owner));
-        open--;
-        if (open === 0) then(found.list(role), later);
-      };
-      if (target === undefined) settle(undefined, at);
-      else this.outbox.ask(target, request, configPage, syncAnswerMs, settle, at);
-    }
+  /** What is held here of one member's. */
+  pageOf(role: string, owner: NodeNumber): ConfigPage {
+    const config = this.configs.get(role, owner);
+    return { configs: config === undefined ? [] : [config], wanted: [] };
   }
 
-  private keyOf(owner: NodeNumber): Uint8Array | undefined {
+  /** Whether this node has to know a member, though it is outside its view: it holds or reads what that publishes. */
+  isNeeded(owner: NodeNumber): boolean {
+    const roles = this.membership.directory.get(owner)?.roles ?? [];
+    return roles.some((role) => this.consumed.includes(role)) || this.configs.holdsAnyOf(owner);
+  }
+
+  /** Whether this node keeps all configs of a role. */
+  reads(role: string): boolean {
+    return this.consumed.includes(role);
+  }
+
+  keyOf(owner: NodeNumber): Uint8Array | undefined {
     return this.membership.directory.get(owner)?.signingKey;
   }
 
@@ -404,17 +410,24 @@ export class ConfigExchange {
   }
 
   /** Living members other than this one that may publish for `role`. */
-  private owners(role: string): readonly NodeNumber[] {
+  owners(role: string): readonly NodeNumber[] {
     return this.performers(role).filter((number) => number !== this.self);
   }
 
   /** Living members other than this one that perform some role which consumes `role`. */
   consumers(role: string): readonly NodeNumber[] {
     const { declarations } = this.membership.directory;
+    if (role === tagsRole) return this.otherControlNodes();
     const consuming = [...declarations.values()].filter((each) => each.consumes.includes(role));
     const numbers = new Set(consuming.flatMap((each) => this.performers(each.name)));
     numbers.delete(this.self);
     return [...numbers].sort((a, b) => a - b);
+  }
+
+  private otherControlNodes(): readonly NodeNumber[] {
+    const { directory, swim } = this.membership;
+    const others = directory.controlNumbers().filter((number) => number !== this.self);
+    return others.filter((number) => swim.statusOf(number)?.status !== 'down');
   }
 
   private postTo(number: NodeNumber, configs: readonly Config[]): void {

@@ -10,41 +10,48 @@ import type { Applied, ControlEvent } from '../control/apply.ts';
 import type { Command } from '../control/command.ts';
 import type { AdmittedMember, ControlState } from '../control/control-state.ts';
 import type { KeepAlive, KeepAliveAnswer } from '../control/keep-alive.ts';
+import { reapable } from '../control/reaping.ts';
 import type { SigningKey } from '../crypto.ts';
 import { HivemindError } from '../error.ts';
-import type { Incarnation, LogIndex, MonotonicMs, NodeNumber } from '../identity.ts';
+import type { Incarnation, LogIndex, MonotonicMs, NodeNumber, WallMs } from '../identity.ts';
 import type { Raft } from '../raft/raft.ts';
 import type { StreamTarget } from '../seam/streams.ts';
 import { Jury, reportLeaseMs } from '../swim/jury.ts';
 import type { Accusation, Report, Update } from '../swim/message.ts';
-import { observersOf } from '../swim/rings.ts';
-import type { Admission, PaneAsk, PaneStatus } from '../wire/peer-message.ts';
+import type { RaftDatagram } from '../wire/datagram.ts';
+import type {
+  Admission,
+  BrakeStatus,
+  Digest,
+  MemberLine,
+  MemberPage,
+  PaneAsk,
+  PaneStatus,
+} from '../wire/peer-message.ts';
+import { memberPageMax } from '../wire/peer-message.ts';
 import { Admissions } from './admissions.ts';
 import { DecisionLog, type Verdict } from './decision-log.ts';
-
 import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
 import type { Outbox } from './outbox.ts';
 import { PaneWatch } from './pane-health.ts';
 import { type PaneReply, refusalOf, type Then } from './pane-reply.ts';
+import { RaftCourier } from './raft-courier.ts';
+import { Returns } from './returns.ts';
 import { Signatures } from './signatures.ts';
+import { Views } from './views.ts';
 
 /** Members under removal that are told of it themselves; more learn it when nobody answers them. */
 const leaversMax = 1_024;
-/** A convicted member has this long to answer a datagram, and so many may be waited for. */
-const callBackMs = 1_500;
-const returningMax = 1_024;
 /** Verdicts are proposed once in this time. */
 const convictRepeatMs = 500;
 
-interface Returning {
-  readonly decide: (at: Instant) => void;
-  readonly silent: (at: Instant) => void;
-  readonly until: MonotonicMs;
-}
+/** How often the leader looks for members that are down for too long. */
+const reapPeriodMs = 10_000;
 
 export class ControlPane {
   readonly log: DecisionLog;
+  private readonly courier: RaftCourier;
   readonly watch: PaneWatch;
   private readonly self: NodeNumber;
   private readonly membership: Membership;
@@ -54,8 +61,12 @@ export class ControlPane {
   /** Since when this node leads: what it was told before says little about now. */
   private leadsSince: MonotonicMs = Number.POSITIVE_INFINITY;
   private readonly admissions: Admissions;
-  /** Convicted members that ask to come back, until they answer a datagram. */
-  private readonly returning = new Map<NodeNumber, Returning>();
+  private readonly returns: Returns;
+  readonly views: Views;
+  private readonly reapAfterMs: number;
+  private nextReapAt: MonotonicMs;
+  private brakeIsOn = false;
+  private brakeSince: WallMs = 0;
   /** Where those are who are being removed, until their certificate is there. */
   private readonly leavers = new Map<NodeNumber, StreamTarget>();
   private convictedAt: MonotonicMs = Number.NEGATIVE_INFINITY;
@@ -72,6 +83,9 @@ export class ControlPane {
     readonly state: ControlState;
     readonly membership: Membership;
     readonly outbox: Outbox;
+    /** A member that is down for so long is removed; 0: never. */
+    readonly reapAfterMs: number;
+    readonly sendDatagram: (to: NodeNumber, message: RaftDatagram, at: Instant) => void;
     readonly at: Instant;
   }) {
     const { self, membership, outbox, raft, state } = parts;
@@ -84,8 +98,13 @@ export class ControlPane {
     this.nextHousekeepingAt = parts.at.now;
     this.replayedTo = raft.commitIndex;
     const onApplied = this.onApplied.bind(this);
-    this.log = new DecisionLog({ raft, state, outbox, directory, onApplied });
-    this.admissions = new Admissions(this.log, membership, outbox);
+    this.courier = new RaftCourier({ directory, outbox, sendDatagram: parts.sendDatagram });
+    this.log = new DecisionLog({ raft, state, outbox, courier: this.courier, onApplied });
+    this.views = new Views(state, membership);
+    this.returns = new Returns(state, membership, (command, at) => this.log.propose(command, () => {}, at));
+    this.admissions = new Admissions(this.log, this.views, membership, outbox);
+    this.reapAfterMs = parts.reapAfterMs;
+    this.nextReapAt = parts.at.now + reapPeriodMs;
   }
 
   get state(): ControlState {
@@ -102,7 +121,13 @@ export class ControlPane {
 
   nextTickAt(): MonotonicMs {
     const verdictAt = this.leads ? Math.max(this.jury.nextVerdictAt(), this.verdictsFrom) : Number.POSITIVE_INFINITY;
-    return Math.min(this.log.nextTickAt(), this.signatures.nextTickAt(), verdictAt, this.nextHousekeepingAt);
+    return Math.min(
+      this.log.nextTickAt(),
+      this.signatures.nextTickAt(),
+      verdictAt,
+      this.returns.nextTickAt(),
+      this.nextHousekeepingAt,
+    );
   }
 
   /** A new leader waits for one lease, so that nobody is convicted by what was reported about an earlier time. */
@@ -114,14 +139,16 @@ export class ControlPane {
     this.log.tick(at);
     this.signatures.tick(this.leader, at);
     if (this.leads) this.lead(at);
+    this.returns.tick(this.leads, at);
     if (at.now >= this.nextHousekeepingAt) this.keepHouse(at);
     this.followHealth(at);
   }
 
   private newJury(): Jury {
-    return new Jury((subject) => {
-      const { directory } = this.membership;
-      return observersOf([...this.state.members.keys()], subject, directory.cluster);
+    return new Jury({
+      observersOf: (subject) => this.membership.swim.rings.observersOf(subject),
+      groups: () =>
+        [...this.state.declarations.keys()].map((name) => ({ name, members: this.state.membersOfRole(name) })),
     });
   }
 
@@ -131,25 +158,43 @@ export class ControlPane {
     for (const command of this.signatures.takeComplete(at)) this.log.propose(command, () => {}, at);
     if (at.now < Math.max(this.verdictsFrom, this.jury.nextVerdictAt())) return;
     const members = [...this.state.members.values()];
-    const live = members.filter((member) => member.status === 'alive').map((member) => member.number);
-    const verdicts = this.jury.verdicts(at.now, live, (number) => this.state.members.get(number)?.incarnation);
+    const live = new Set(members.filter(({ status }) => status === 'alive').map(({ number }) => number));
+    const verdicts = this.jury.verdicts(at.now, {
+      live,
+      incarnationOf: (number) => this.state.members.get(number)?.incarnation,
+      brakeReleased: this.state.brakeReleasedUntil > at.wall,
+    });
+    this.followBrake(at);
     if (verdicts.length === 0) return;
     this.convictedAt = at.now;
-    this.log.propose({ kind: 'convict', at: at.wall, subjects: verdicts }, () => {}, at);
+    const subjects = verdicts.map(({ number, incarnation }) => ({ number, incarnation }));
+    this.log.propose({ kind: 'convict', at: at.wall, subjects }, () => {}, at);
+  }
+
+  private followBrake(at: Instant): void {
+    const { brake } = this.jury;
+    if (brake.on === this.brakeIsOn) return;
+    this.brakeIsOn = brake.on;
+    this.brakeSince = at.wall;
+    this.outbox.event({ kind: 'brake', on: brake.on, accused: brake.on ? brake.accused : [] });
   }
 
   private keepHouse(at: Instant): void {
     this.nextHousekeepingAt = at.now + 250;
-    for (const [number, { silent, until }] of this.returning) {
-      if (at.now < until) continue;
-      this.returning.delete(number);
-      silent(at);
-    }
     this.admissions.expire(at);
     if (!this.leads) return;
     for (const { statement, since } of this.state.pending.values()) {
       if (at.wall < since + admissionLifeMs) continue;
       this.log.propose({ kind: 'withdraw-admission', at: at.wall, number: statement.number }, () => {}, at);
+    }
+    if (this.reapAfterMs > 0 && at.now >= this.nextReapAt) this.reap(at);
+  }
+
+  /** Whoever is down for so long is not waited for any more. */
+  private reap(at: Instant): void {
+    this.nextReapAt = at.now + reapPeriodMs;
+    for (const number of reapable(this.state, at.wall, this.reapAfterMs)) {
+      this.log.propose({ kind: 'begin-removal', at: at.wall, number, reason: 'reaped' }, () => {}, at);
     }
   }
 
@@ -158,6 +203,7 @@ export class ControlPane {
       this.leaderSeen = this.leader;
       this.leadsSince = this.leads ? at.now : Number.POSITIVE_INFINITY;
       this.jury = this.newJury();
+      this.followBrake(at);
       const term = this.log.raft.term;
       if (this.leader !== undefined) this.outbox.event({ kind: 'leader', number: this.leader, term });
     }
@@ -167,26 +213,8 @@ export class ControlPane {
 
   // — returns —
 
-  /** A convicted member comes back when it answers a datagram: its stream alone would have it convicted again. */
-  private callBack(number: NodeNumber, decide: Returning['decide'], then: Then<LogIndex>, at: Instant): void {
-    const silent = (later: Instant): void => {
-      const sentence = 'The control pane gets no answer to its datagrams; open the UDP port of this node.';
-      then({ ok: false, error: new HivemindError('busy', sentence) }, later);
-    };
-    if (this.returning.size >= returningMax) {
-      silent(at);
-      return;
-    }
-    this.returning.get(number)?.silent(at);
-    this.returning.set(number, { decide, silent, until: at.now + callBackMs });
-    this.membership.callDown(number, at);
-  }
-
   onAnswersAgain(number: NodeNumber, at: Instant): void {
-    const waiting = this.returning.get(number);
-    this.returning.delete(number);
-    if (this.leads) waiting?.decide(at);
-    else waiting?.silent(at);
+    this.returns.onAnswer(number, at);
   }
 
   // — joins —
@@ -203,7 +231,7 @@ export class ControlPane {
     // The leader itself may be convicted; whoever leads is there.
     const isOther = from !== this.self;
     if (isOther && ask.kind === 'return' && this.state.members.get(from)?.status === 'down') {
-      this.callBack(from, (later) => this.decide(from, ask, then, later), then, at);
+      then({ ok: false, error: this.returns.begin(from, ask.uptimeMs, at) }, at);
       return;
     }
     this.decide(from, ask, then, at);
@@ -239,6 +267,8 @@ export class ControlPane {
         return this.state.tokens.has(toHex(ask.publicKey)) ? 'stands already' : { ...ask, ...dated };
       case 'revoke-token':
         return { ...ask, ...dated };
+      case 'release-brake':
+        return { kind: 'release-brake', ...dated, until: at.wall + ask.forMs };
       default:
         return unreachable(ask);
     }
@@ -291,6 +321,7 @@ export class ControlPane {
         this.tell({ number, incarnation, status }, at);
         break;
       }
+      case 'brake-released':
       case 'token-changed':
       case 'feature-level':
         break;
@@ -325,7 +356,7 @@ export class ControlPane {
     this.signatures.settle(number);
     if (certificate === undefined) return;
     const { directory } = this.membership;
-    const record = directory.admit(certificate.bytes, at.wall, number);
+    const record = directory.admit(certificate, at.wall, number);
     directory.declare([...this.state.declarations.values()]);
     if (record === undefined) return;
     if (member.locator !== undefined) directory.locate(member.locator);
@@ -336,9 +367,13 @@ export class ControlPane {
 
   // — messages —
 
+  onRaftDatagram(from: NodeNumber, datagram: RaftDatagram, at: Instant): void {
+    if (this.courier.onDatagram(from, datagram, at)) this.log.receive(from, datagram.message, at);
+  }
+
   onTestimony(from: NodeNumber, message: Accusation | Report, at: Instant): void {
     if (message.kind === 'accusation') this.jury.accuse(from, message.subject, at.now);
-    else this.jury.report(from, message.subject, message.incarnation, at.now);
+    else this.jury.report(from, message, at.now);
   }
 
   onShare(from: NodeNumber, number: NodeNumber, statement: 'admit' | 'remove', share: Share, at: Instant): void {
@@ -347,20 +382,50 @@ export class ControlPane {
     if (this.leads) this.lead(at);
   }
 
-  onKeepAlive(message: KeepAlive): KeepAliveAnswer {
+  onKeepAlive(from: NodeNumber, message: KeepAlive): KeepAliveAnswer {
     return {
       kind: 'keep-alive-answer',
       nonce: message.nonce,
       epoch: this.state.epoch,
       logIndex: this.state.appliedIndex,
       health: this.watch.health,
-      membershipHash: this.membership.hash(),
+      size: this.views.size,
+      changes: this.views.changesFor(from, message),
     };
   }
 
   status(): PaneStatus {
     const { role, term, commitIndex, lastIndex } = this.log.raft;
-    return { number: this.self, role, term, commitIndex, lastIndex, health: this.watch.health };
+    const brake = this.leads ? this.brakeStatus() : undefined;
+    return { number: this.self, role, term, commitIndex, lastIndex, health: this.watch.health, brake };
+  }
+
+  private brakeStatus(): BrakeStatus {
+    const { brake } = this.jury;
+    const { brakeReleasedUntil: releasedUntil } = this.state;
+    if (!brake.on) return { on: false, since: 0, accused: [], releasedUntil };
+    return { on: true, since: this.brakeSince, accused: brake.accused, releasedUntil };
+  }
+
+  /** What a member with this number is to know of the cluster. */
+  digestFor(number: NodeNumber): Digest {
+    return this.membership.digest(this.state.epoch, this.views.sliceOf(number), number);
+  }
+
+  /** One page of all members, for people to read. */
+  page(from: NodeNumber): MemberPage {
+    const numbers = this.membership.directory.list().map(({ number }) => number);
+    const shown = numbers.filter((number) => number >= from);
+    const members = shown.slice(0, memberPageMax).flatMap((number) => this.lineOf(number) ?? []);
+    return { members, next: shown[memberPageMax] ?? 0, size: this.views.size };
+  }
+
+  private lineOf(number: NodeNumber): MemberLine | undefined {
+    const member = this.state.members.get(number);
+    if (member === undefined) return undefined;
+    const { name, roles, status, incarnation, since } = member;
+    const locator = this.membership.directory.get(number)?.locator?.bytes;
+    return { number, name, roles, status, incarnation, since, locator };
   }
 }
 

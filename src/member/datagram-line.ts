@@ -6,7 +6,7 @@ import type { Endpoint, MonotonicMs, NodeNumber } from '../identity.ts';
 import type { SessionEffect } from '../session/session-effect.ts';
 import type { Sessions } from '../session/sessions.ts';
 import type { SwimMessage } from '../swim/message.ts';
-import { type DatagramMessage, decodeDatagramBody, encodeDatagramBody } from '../wire/datagram.ts';
+import { type DatagramMessage, decodeDatagramBody, encodeDatagramBody, type RaftDatagram } from '../wire/datagram.ts';
 import type { Directory } from './directory.ts';
 import type { Instant } from './instant.ts';
 import type { Outbox } from './outbox.ts';
@@ -16,6 +16,7 @@ export interface DatagramListeners {
   onSwim(from: NodeNumber, message: SwimMessage, at: Instant): void;
   onKeepAlive(from: NodeNumber, message: KeepAlive, at: Instant): void;
   onKeepAliveAnswer(from: NodeNumber, message: KeepAliveAnswer, at: Instant): void;
+  onRaft(from: NodeNumber, message: RaftDatagram, at: Instant): void;
   /** A process of this member is proven to run that was not known before. */
   onEstablished(number: NodeNumber, isRestart: boolean, credential: Uint8Array | undefined, at: Instant): void;
 }
@@ -101,6 +102,9 @@ export class DatagramLine {
         break;
       case 'keep-alive-answer':
         this.listeners.onKeepAliveAnswer(from, message, at);
+        break;
+      case 'raft':
+        this.listeners.onRaft(from, message, at);
         break;
       default:
         this.listeners.onSwim(from, message, at);

@@ -12,9 +12,9 @@ import type { AddressedRaftMessage, RaftMessage } from '../raft/message.ts';
 import type { Raft } from '../raft/raft.ts';
 import { chainHash, chainStart, type LogEntry } from '../seam/log-store.ts';
 import { decodeCommand, encodeCommand } from '../wire/command.ts';
-import type { Directory } from './directory.ts';
 import type { Instant } from './instant.ts';
 import type { Outbox } from './outbox.ts';
+import type { RaftCourier } from './raft-courier.ts';
 
 /** Proposals whose fate is open; one more is refused as busy. */
 export const proposalsMax = 4_096;
@@ -36,7 +36,7 @@ export class DecisionLog {
   /** The hash chain up to the last applied entry. */
   chain: Uint8Array = chainStart;
   private readonly outbox: Outbox;
-  private readonly directory: Directory;
+  private readonly courier: RaftCourier;
   private readonly onApplied: OnApplied;
   private readonly proposals = new Map<LogIndex, Proposal>();
   /** Messages that wait for the write in flight. */
@@ -46,13 +46,13 @@ export class DecisionLog {
     readonly raft: Raft;
     readonly state: ControlState;
     readonly outbox: Outbox;
-    readonly directory: Directory;
+    readonly courier: RaftCourier;
     readonly onApplied: OnApplied;
   }) {
     this.raft = parts.raft;
     this.state = parts.state;
     this.outbox = parts.outbox;
-    this.directory = parts.directory;
+    this.courier = parts.courier;
     this.onApplied = parts.onApplied;
   }
 
@@ -93,7 +93,7 @@ export class DecisionLog {
   }
 
   onWritten(id: number, at: Instant): void {
-    this.send(this.afterWrite);
+    this.send(this.afterWrite, at);
     this.afterWrite = [];
     this.raft.persisted(id, at.now);
     this.pump(at);
@@ -117,17 +117,14 @@ export class DecisionLog {
         this.afterWrite = ready.sendAfterWrite;
         this.outbox.push({ kind: 'write', id, write });
       }
-      this.send(ready.sendNow);
+      this.send(ready.sendNow, at);
       for (const entry of ready.committed) this.apply(entry, at);
     }
     this.giveUpLostProposals(at);
   }
 
-  private send(messages: readonly AddressedRaftMessage[]): void {
-    for (const { to, message } of messages) {
-      const target = this.directory.target(to);
-      if (target !== undefined) this.outbox.post(target, { kind: 'raft', message });
-    }
+  private send(messages: readonly AddressedRaftMessage[], at: Instant): void {
+    for (const message of messages) this.courier.send(message, at);
   }
 
   private apply(entry: LogEntry, at: Instant): void {

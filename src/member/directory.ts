@@ -9,8 +9,10 @@ import type { RoleDeclaration } from '../certificate/join-request.ts';
 import { type Locator, verifyLocator } from '../certificate/locator.ts';
 import { clockSkewMs, declarationsMax, membersMax } from '../control/admission-policy.ts';
 import { controlRole } from '../control/control-state.ts';
+import { sha256 } from '../crypto.ts';
 import type { Endpoint, NodeNumber, WallMs } from '../identity.ts';
 import type { StreamTarget } from '../seam/streams.ts';
+import { viewHashBytes } from '../wire/datagram.ts';
 
 export interface MemberRecord {
   readonly number: NodeNumber;
@@ -34,6 +36,8 @@ export class Directory {
   readonly declarations: Map<string, RoleDeclaration> = new Map();
   private readonly records = new Map<NodeNumber, MemberRecord>();
   private readonly numbersByKey = new Map<string, NodeNumber>();
+  /** Equal wherever the same numbers are known to be removed, in whatever order that was learnt. */
+  readonly removedHash: Uint8Array = new Uint8Array(viewHashBytes);
   private sorted: readonly MemberRecord[] | undefined;
 
   constructor(genesis: Genesis) {
@@ -128,13 +132,26 @@ export class Directory {
   remove(number: NodeNumber): MemberRecord | undefined {
     const record = this.records.get(number);
     if (this.isControl(number)) return undefined;
-    this.removed.add(number);
+    this.remember(number);
+    this.drop(number);
+    return record;
+  }
+
+  /** Not in this node's view any more, though it belongs: its certificate is fetched again when it is wanted. */
+  drop(number: NodeNumber): void {
+    const record = this.records.get(number);
     this.records.delete(number);
     this.sorted = undefined;
     const key = record === undefined ? '' : toHex(record.signingKey);
     // Who joined anew with the same key has it under its new number.
     if (this.numbersByKey.get(key) === number) this.numbersByKey.delete(key);
-    return record;
+  }
+
+  private remember(removed: NodeNumber): void {
+    if (this.removed.has(removed)) return;
+    this.removed.add(removed);
+    const hash = sha256(new ByteWriter().u32(removed).finish());
+    for (let at = 0; at < viewHashBytes; at++) this.removedHash[at] = (this.removedHash[at] ?? 0) ^ (hash[at] ?? 0);
   }
 
   /** Whom to dial for a member; nothing when no address is known. */

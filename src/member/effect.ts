@@ -2,7 +2,7 @@
 import type { HivemindError } from '../error.ts';
 import type { Endpoint, Incarnation, LogIndex, NodeNumber, Seq, WallMs } from '../identity.ts';
 import type { LogWrite } from '../seam/log-store.ts';
-import type { StreamPeer, StreamTarget } from '../seam/streams.ts';
+import type { KnockOutcome, StreamPeer, StreamTarget } from '../seam/streams.ts';
 
 export type MemberInput =
   | { readonly kind: 'tick' }
@@ -15,11 +15,16 @@ export type MemberInput =
   /** The `write` effect with this id is durable. */
   | { readonly kind: 'written'; readonly id: number }
   /** The `remember` effect with this id is durable. */
-  | { readonly kind: 'remembered'; readonly id: number };
+  | { readonly kind: 'remembered'; readonly id: number }
+  /** How a `knock` effect ended. */
+  | { readonly kind: 'knocked'; readonly number: NodeNumber; readonly outcome: KnockOutcome }
+  /** A member's stream to this node broke without a goodbye. */
+  | { readonly kind: 'stream-broken'; readonly number: NodeNumber };
 
 export type RawOutcome =
   | { readonly ok: true; readonly from: StreamPeer; readonly body: Uint8Array }
-  | { readonly ok: false; readonly error: HivemindError };
+  /** `refused`: the kernel of the machine says that nobody listens there. */
+  | { readonly ok: false; readonly error: HivemindError; readonly refused?: boolean };
 
 export type MemberEffect =
   | { readonly kind: 'datagram'; readonly to: Endpoint; readonly bytes: Uint8Array }
@@ -31,6 +36,10 @@ export type MemberEffect =
       readonly timeoutMs: number;
     }
   | { readonly kind: 'post'; readonly to: StreamTarget; readonly body: Uint8Array }
+  /** Does anything listen there? Told by `knocked`. */
+  | { readonly kind: 'knock'; readonly number: NodeNumber; readonly to: StreamTarget }
+  /** From now on exactly these streams are kept open: their end tells the others that this process died. */
+  | { readonly kind: 'hold'; readonly to: readonly StreamTarget[] }
   /** `what` names the request, for the log line that each gets. */
   | { readonly kind: 'answer'; readonly id: number; readonly what: string; readonly body: Uint8Array }
   | { readonly kind: 'refuse'; readonly id: number; readonly what: string; readonly error: HivemindError }
@@ -67,6 +76,8 @@ export type MemberEvent =
   | { readonly kind: 'left'; readonly number: NodeNumber; readonly name: string }
   | { readonly kind: 'probe-missed'; readonly number: NodeNumber }
   | { readonly kind: 'suspected'; readonly number: NodeNumber; readonly incarnation: Incarnation }
+  /** Most probes of it are lost: reported to the pane, though it answers some. */
+  | { readonly kind: 'lossy'; readonly number: NodeNumber; readonly incarnation: Incarnation }
   | { readonly kind: 'accused-me'; readonly by: NodeNumber }
   | { readonly kind: 'refuted'; readonly number: NodeNumber }
   | { readonly kind: 'down'; readonly number: NodeNumber; readonly incarnation: Incarnation; readonly hint: boolean }
@@ -74,6 +85,20 @@ export type MemberEvent =
   | { readonly kind: 'moved'; readonly number: NodeNumber; readonly endpoints: readonly Endpoint[] }
   | { readonly kind: 'restarted'; readonly number: NodeNumber }
   | { readonly kind: 'removed-me' }
+  /** Datagrams to and from this member do not pass, though streams do: a port is blocked. */
+  | { readonly kind: 'datagrams-blocked'; readonly number: NodeNumber; readonly endpoints: readonly Endpoint[] }
+  | { readonly kind: 'datagrams-open'; readonly number: NodeNumber }
+  /** This node's view is another one now: so many of the cluster's members. */
+  | { readonly kind: 'view'; readonly members: number; readonly size: number }
+  /** On the leader: too many are accused at once to be believed, or no longer. */
+  | { readonly kind: 'brake'; readonly on: boolean; readonly accused: readonly NodeNumber[] }
+  /** `number` is who sent it; `event` its name. */
+  | {
+      readonly kind: 'user-event';
+      readonly number: NodeNumber;
+      readonly event: string;
+      readonly payload: Uint8Array;
+    }
   | { readonly kind: 'pane'; readonly state: PaneState; readonly since: WallMs }
   | { readonly kind: 'leader'; readonly number: NodeNumber; readonly term: number }
   | { readonly kind: 'decided'; readonly index: LogIndex; readonly what: string }

@@ -1,5 +1,6 @@
 /** Fetches what this node does not know yet of members that gossip or their own credential named. */
 import type { MonotonicMs, NodeNumber } from '../identity.ts';
+import { viewMax } from '../swim/rings.ts';
 import { facts, factsNumbersMax } from '../wire/peer-message.ts';
 import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
@@ -19,16 +20,24 @@ interface Unknown {
 }
 
 export class Introductions {
+  private readonly self: NodeNumber;
   private readonly membership: Membership;
   private readonly outbox: Outbox;
   private readonly unknown = new Map<NodeNumber, Unknown>();
   private readonly onKnown: (number: NodeNumber, at: Instant) => void;
   private fetchAt: MonotonicMs = Number.POSITIVE_INFINITY;
 
-  constructor(membership: Membership, outbox: Outbox, onKnown: (number: NodeNumber, at: Instant) => void) {
-    this.membership = membership;
-    this.outbox = outbox;
-    this.onKnown = onKnown;
+  constructor(parts: {
+    readonly self: NodeNumber;
+    readonly membership: Membership;
+    readonly outbox: Outbox;
+    /** Its certificate is here, and what its roles declare. */
+    readonly onKnown: (number: NodeNumber, at: Instant) => void;
+  }) {
+    this.self = parts.self;
+    this.membership = parts.membership;
+    this.outbox = parts.outbox;
+    this.onKnown = parts.onKnown;
   }
 
   nextTickAt(): MonotonicMs {
@@ -55,12 +64,18 @@ export class Introductions {
     for (const [source, numbers] of bySource) this.fetch(source, numbers.slice(0, factsNumbersMax), at);
   }
 
-  /** First whoever told; after that, and for what a certificate does not say, a control node. */
+  /**
+   * In a small cluster always the same control node: when many join at once, whoever told is somebody else each
+   * time, and each would have to be dialled. In a large one whoever told, so that no join burdens the pane with all
+   * who hear of it. After that, and for what a certificate does not say, control nodes in turn.
+   */
   private sourceFor(number: NodeNumber, unknown: Unknown): NodeNumber {
-    const isCertified = this.membership.directory.get(number) !== undefined;
-    if (unknown.attempts === 0 && !isCertified) return unknown.toldBy;
-    const controlNodes = this.membership.directory.controlNumbers();
-    return controlNodes[unknown.attempts % controlNodes.length] ?? unknown.toldBy;
+    const { directory, size } = this.membership;
+    const isCertified = directory.get(number) !== undefined;
+    const tellsAt = size > viewMax ? 0 : 1;
+    if (unknown.attempts === tellsAt && !isCertified) return unknown.toldBy;
+    const controlNodes = directory.controlNumbers().filter((each) => each !== this.self);
+    return controlNodes[(this.self + unknown.attempts) % controlNodes.length] ?? unknown.toldBy;
   }
 
   private fetch(source: NodeNumber, numbers: readonly NodeNumber[], at: Instant): void {

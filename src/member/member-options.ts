@@ -26,6 +26,8 @@ export interface MemberOptions {
   readonly storedLog: StoredLog | undefined;
   readonly random: Random;
   readonly swim: SwimSettings;
+  /** On a control node: members that are down for so long are removed; 0: never. */
+  readonly reapAfterMs: number;
 }
 
 /**

@@ -8,13 +8,10 @@ import type { RoleDeclaration } from '../certificate/join-request.ts';
 import type { Locator } from '../certificate/locator.ts';
 import type { Codec } from '../codec.ts';
 import type { Config } from '../config/config.ts';
-import { ControlState } from '../control/control-state.ts';
 import type { MachineLoad } from '../control/keep-alive.ts';
 import type { SigningKey } from '../crypto.ts';
 import { HivemindError } from '../error.ts';
 import type { Endpoint, Epoch, LogIndex, MonotonicMs, NodeNumber, Seq } from '../identity.ts';
-import { Raft } from '../raft/raft.ts';
-import { type RaftSettings, raftSettingsDefault } from '../raft/settings.ts';
 import type { StreamPeer } from '../seam/streams.ts';
 import { Sessions } from '../session/sessions.ts';
 import { Swim } from '../swim/swim.ts';
@@ -28,7 +25,8 @@ import {
 } from '../wire/peer-message.ts';
 import { mayPost } from './access.ts';
 import { ConfigExchange } from './config-exchange.ts';
-import { ControlPane } from './control-pane.ts';
+import { ConfigSearch } from './config-search.ts';
+import type { ControlPane } from './control-pane.ts';
 import { DatagramLine } from './datagram-line.ts';
 import { acceptCredential, Directory, writeCredential } from './directory.ts';
 import type { MemberEffect, MemberInput } from './effect.ts';
@@ -37,18 +35,15 @@ import { Introductions } from './introductions.ts';
 import { type MemberOptions, nextLocator } from './member-options.ts';
 import { Membership } from './membership.ts';
 import type { MemberMemory } from './memory.ts';
+import { openPane } from './open-pane.ts';
 import { Outbox, type Outcome } from './outbox.ts';
 import { OwnStanding } from './own-standing.ts';
 import { PaneClient } from './pane-client.ts';
 import { Recollection } from './recollection.ts';
 import { RequestDesk } from './request-desk.ts';
+import { RoleFinder } from './role-finder.ts';
 import { SwimNews } from './swim-news.ts';
-
-/**
- * A control pane's timing: below etcd's 1,000 ms, so that a leader that died is replaced within two seconds, and
- * still seven heartbeats long, so that a busy machine does not lose its leader.
- */
-export const paneTiming: RaftSettings = { ...raftSettingsDefault, electionTimeoutMs: 750 };
+import { UserEvents } from './user-events.ts';
 
 export class Member {
   readonly number: NodeNumber;
@@ -68,6 +63,9 @@ export class Member {
   private readonly locator: Locator;
   private readonly standing: OwnStanding;
   private readonly recollection: Recollection;
+  private readonly search: ConfigSearch;
+  private readonly finder: RoleFinder;
+  private readonly userEvents: UserEvents;
   /** The time of the current step, for callbacks that are not handed it. */
   private at: Instant;
 
@@ -89,8 +87,13 @@ export class Member {
       self: number,
       outbox: this.outbox,
       sink: (effects, later) => this.news.perform(effects, later),
-      onForgotten: (gone) => this.onForgotten(gone),
+      listeners: {
+        onUnknown: (unknown, toldBy, later) => this.introductions.want(unknown, toldBy, later),
+        onForgotten: (gone, isRemoved) => this.onForgotten(gone, isRemoved),
+        isNeeded: (outside) => this.exchange.isNeeded(outside),
+      },
     });
+    this.userEvents = new UserEvents(number, this.membership, this.outbox);
     this.line = this.openLine(options);
     const parts = { self: number, membership: this.membership, outbox: this.outbox, random, at };
     this.client = new PaneClient({
@@ -98,9 +101,11 @@ export class Member {
       epoch: memory?.digest.epoch ?? 1,
       send: (to, message, later) => this.line.send(to, [message], later),
     });
-    this.introductions = new Introductions(this.membership, this.outbox, (known, later) =>
-      this.exchange.onMember(known, later),
-    );
+    this.finder = new RoleFinder(this.membership, this.client);
+    this.introductions = new Introductions({
+      ...parts,
+      onKnown: (known, later) => this.exchange.onMember(known, later),
+    });
     this.exchange = new ConfigExchange({
       ...parts,
       key: options.signingKey,
@@ -108,7 +113,14 @@ export class Member {
       onUnknownOwner: (owner, from, later) => this.introductions.want(owner, from, later),
       republish: (role, value, later) => this.publishNext(role, value, () => {}, later),
     });
-    this.pane = this.openPane(options, at);
+    this.search = new ConfigSearch({ ...parts, exchange: this.exchange });
+    this.pane = openPane(
+      options,
+      this.membership,
+      this.outbox,
+      (to, datagram, later) => this.line.send(to, [datagram], later),
+      at,
+    );
     this.desk = new RequestDesk(this, this.outbox);
     this.news = new SwimNews(this, this.introductions, this.outbox, {
       onConvicted: (later) => this.standing.onConvicted(later),
@@ -148,6 +160,12 @@ export class Member {
         break;
       case 'remembered':
         this.recollection.onRemembered(input.id, at);
+        break;
+      case 'knocked':
+        this.membership.onDialled(input.number, input.outcome, at);
+        break;
+      case 'stream-broken':
+        this.membership.onStreamClosed(input.number, at);
         break;
       default:
         unreachable(input);
@@ -261,7 +279,7 @@ export class Member {
   /** The configs of a role: the ones held here, or what a consumer or the owners say. For people to read. */
   findConfigs(role: string, then: (outcome: Outcome<readonly Config[]>, at: Instant) => void, at: Instant): void {
     const from = this.asPeer();
-    this.exchange.find(role, (configs, later) => then({ ok: true, value: configs, from }, later), at);
+    this.search.find(role, (configs, later) => then({ ok: true, value: configs, from }, later), at);
   }
 
   /** Fills the configs that a role performed here consumes; tells whom it asked (HM-25, HM-26). */
@@ -273,7 +291,25 @@ export class Member {
       this.outbox.event({ kind: 'bootstrapped', role, from: asked, configs });
       then({ ok: true, value: asked, from }, later);
     };
-    this.exchange.bootstrap(role, done, at);
+    const declared = this.roles.find((each) => each.name === role);
+    const sources = [...(declared?.consumes ?? []), ...(declared?.bootstrapFrom ?? [])];
+    this.finder.find([...new Set(sources)], (later) => this.exchange.bootstrap(role, done, later), at);
+  }
+
+  /** Tells all members something, once each; the reason when it cannot be told. */
+  sendEvent(name: string, payload: Uint8Array, at: Instant): HivemindError | undefined {
+    return this.userEvents.send(name, payload, at);
+  }
+
+  /** One member's config of a role, from whoever has it. */
+  findConfig(
+    role: string,
+    owner: NodeNumber,
+    then: (outcome: Outcome<Config | undefined>, at: Instant) => void,
+    at: Instant,
+  ): void {
+    const from = this.asPeer();
+    this.search.findOne(role, owner, (config, later) => then({ ok: true, value: config, from }, later), at);
   }
 
   /** Asks something of one member; `not-found` when it is unknown or has no address. */
@@ -340,9 +376,9 @@ export class Member {
     if (!this.directory.isComplete(number)) this.introductions.want(number, number, at);
   }
 
-  private onForgotten(number: NodeNumber): void {
+  private onForgotten(number: NodeNumber, isRemoved: boolean): void {
     this.line.forget(number);
-    this.exchange.forget(number);
+    if (isRemoved) this.exchange.forget(number);
   }
 
   // — memory —
@@ -402,40 +438,17 @@ export class Member {
         this.news.perform(this.membership.swim.receive(from, message, later.now), later);
       },
       onKeepAlive: (from, message, later) => {
-        const answer = this.pane?.onKeepAlive(message);
+        const answer = this.pane?.onKeepAlive(from, message);
         if (answer !== undefined) this.line.send(from, [answer], later);
       },
+      onRaft: (from, datagram, later) => this.pane?.onRaftDatagram(from, datagram, later),
       onKeepAliveAnswer: (from, message, later) => this.client.onAnswer(from, message, later),
       onEstablished: (number, isRestart, credential, later) => {
         if (credential !== undefined) this.onCredential(number, credential, later);
-        if (isRestart) this.outbox.event({ kind: 'restarted', number });
+        if (!isRestart) return;
+        this.membership.onRestarted(number, later);
+        this.outbox.event({ kind: 'restarted', number });
       },
     });
-  }
-
-  private openPane(options: MemberOptions, at: Instant): ControlPane | undefined {
-    const { storedLog, random, genesis, number } = options;
-    if (storedLog === undefined) return undefined;
-    const committed = options.memory?.commitIndex ?? 0;
-    if (committed > storedLog.entries.length) {
-      // Voting without entries that this node helped to commit could lose them for all.
-      const left = storedLog.entries.length;
-      const sentence = `The event log has lost entries: ${committed} were committed, ${left} are left; `;
-      throw new HivemindError('data-corrupt', `${sentence}restore this control node's data.`);
-    }
-    this.membership.swim.heedPaneAlone();
-    const raft = new Raft({
-      self: number,
-      voters: this.directory.controlNumbers(),
-      settings: paneTiming,
-      random,
-      hardState: storedLog.hardState,
-      entries: storedLog.entries,
-      committed,
-      now: at.now,
-    });
-    const state = new ControlState(genesis, this.directory.genesisHash);
-    const { membership, outbox } = this;
-    return new ControlPane({ self: number, key: options.signingKey, raft, state, membership, outbox, at });
   }
 }

@@ -1,21 +1,38 @@
 /**
  * Who belongs and who is alive, in one place: it keeps the directory and the failure detector in step, whatever
- * brought the news (the log, a digest, gossip, a stranger's credential), and tells the floors above.
+ * brought the news (the log, a digest, a keep-alive, gossip, a stranger's credential), and tells the floors above.
  */
-import { ByteWriter } from '../bytes.ts';
 import { isAdmission, verifyCertificate } from '../certificate/certificate.ts';
-import { sha256 } from '../crypto.ts';
+import type { ViewChanges } from '../control/keep-alive.ts';
+import { decodeNumbers, encodeNumbers } from '../control/number-set.ts';
 import type { Incarnation, LogIndex, NodeNumber } from '../identity.ts';
+import type { DialOutcome } from '../swim/effect.ts';
 import type { Update } from '../swim/message.ts';
+import { includes, membersOf, type Slice } from '../swim/slice.ts';
 import type { Swim, SwimEffect } from '../swim/swim.ts';
 import type { Digest, Facts, MemberFacts } from '../wire/peer-message.ts';
 import { encodeRumour, type Rumour } from '../wire/rumour.ts';
 import type { Directory, MemberRecord } from './directory.ts';
 import type { Instant } from './instant.ts';
 import type { Outbox } from './outbox.ts';
+import { viewHash } from './view-hash.ts';
 
 /** Carries out what the failure detector wants; given by the composition. */
 export type SwimSink = (effects: readonly SwimEffect[], at: Instant) => void;
+
+/** Members outside a slice that this node knows because they came to it, or because it holds a config of theirs. */
+export const guestsMax = 256;
+/** Removed numbers that one digest may bring. */
+const removedMax = 200_000;
+
+export interface MembershipListeners {
+  /** A number that belongs to the view and is not known; `toldBy` can say who that is. */
+  onUnknown(number: NodeNumber, toldBy: NodeNumber, at: Instant): void;
+  /** Out of this node's mind, because it was removed or left the view. */
+  onForgotten(number: NodeNumber, isRemoved: boolean): void;
+  /** Whether a member outside the view must stay known. */
+  isNeeded(number: NodeNumber): boolean;
+}
 
 export class Membership {
   readonly directory: Directory;
@@ -23,9 +40,15 @@ export class Membership {
   private readonly self: NodeNumber;
   private readonly outbox: Outbox;
   private readonly sink: SwimSink;
-  private readonly onForgotten: (number: NodeNumber) => void;
+  private readonly listeners: MembershipListeners;
   /** What the last digest, or the log on a control node, reached. */
   logIndex: LogIndex = 0;
+  /** Whether the pane gave a slice, which the failure detector adjusts to joins and removals that it hears of. */
+  private isSliced = false;
+  private toldSize = 0;
+  private hash: Uint8Array | undefined;
+  /** Known members outside the slice, the longest known first. */
+  private readonly guests = new Set<NodeNumber>();
 
   constructor(parts: {
     readonly self: NodeNumber;
@@ -33,28 +56,105 @@ export class Membership {
     readonly swim: Swim;
     readonly outbox: Outbox;
     readonly sink: SwimSink;
-    readonly onForgotten: (number: NodeNumber) => void;
+    readonly listeners: MembershipListeners;
   }) {
     this.self = parts.self;
     this.directory = parts.directory;
     this.swim = parts.swim;
     this.outbox = parts.outbox;
     this.sink = parts.sink;
-    this.onForgotten = parts.onForgotten;
+    this.listeners = parts.listeners;
   }
+
+  // — the view —
+
+  /** Members of the whole cluster, as far as this node was told. */
+  get size(): number {
+    return this.isSliced ? this.toldSize : this.directory.list().length;
+  }
+
+  /** Whether this node knows everybody. */
+  get isComplete(): boolean {
+    return !this.isSliced;
+  }
+
+  /** What this node's view is made of; nothing while it is everybody. */
+  private get slice(): Slice | undefined {
+    return this.isSliced ? this.swim.slice : undefined;
+  }
+
+  /** How many members the cluster has, says the pane. */
+  setSize(size: number): void {
+    this.toldSize = size;
+    this.swim.setClusterSize(size);
+  }
+
+  /** Takes over the view that the pane worked out; nothing means everybody. */
+  setView(slice: Slice | undefined, size: number, toldBy: NodeNumber, at: Instant): void {
+    this.setSize(size);
+    this.sink(this.swim.setSlice(slice, at.now), at);
+    this.onChange();
+    this.guests.clear();
+    this.isSliced = slice !== undefined;
+    if (slice === undefined) return;
+    const members = new Set(membersOf(slice));
+    for (const number of members) if (!this.directory.get(number)) this.listeners.onUnknown(number, toldBy, at);
+    this.forgetOthers(members);
+    this.outbox.event({ kind: 'view', members: members.size, size });
+  }
+
+  /** Whether an announced number is to be got to know. */
+  wants(number: NodeNumber): boolean {
+    if (this.directory.removed.has(number)) return false;
+    return this.isComplete || includes(this.swim.slice, number) || this.swim.wants(number);
+  }
+
+  private forgetOthers(members: ReadonlySet<NodeNumber>): void {
+    for (const { number } of this.directory.list()) {
+      if (members.has(number) || number === this.self || this.directory.isControl(number)) continue;
+      if (this.listeners.isNeeded(number)) this.guests.add(number);
+      else this.forget(number);
+    }
+  }
+
+  private forget(number: NodeNumber): void {
+    this.guests.delete(number);
+    this.directory.drop(number);
+    this.swim.removeMember(number);
+    this.listeners.onForgotten(number, false);
+  }
+
+  /** Somebody outside the slice is known now; the one known longest makes room. */
+  private onGuest(number: NodeNumber): void {
+    const isOwn = number === this.self || this.directory.isControl(number);
+    if (isOwn || this.wants(number)) return;
+    this.guests.add(number);
+    if (this.guests.size <= guestsMax) return;
+    for (const guest of this.guests) {
+      if (guest === number || this.listeners.isNeeded(guest)) continue;
+      this.forget(guest);
+      return;
+    }
+  }
+
+  // — what is known of members —
 
   /** Takes over a standing that the directory's record has, without spreading it: whoever told knows already. */
   learn(record: MemberRecord, status: Update['status'], incarnation: Incarnation, at: Instant): void {
     const { number, name, roles } = record;
     const isNew = this.swim.statusOf(number) === undefined;
     this.sink(this.swim.setMember(number, incarnation, status, at.now), at);
-    if (isNew) this.outbox.event({ kind: 'joined', number, name, roles });
+    this.onChange();
+    if (!isNew) return;
+    this.onGuest(number);
+    this.outbox.event({ kind: 'joined', number, name, roles });
   }
 
   /** The pane decided this: apply it and spread it. */
   publish(update: Update, at: Instant): void {
     if (this.directory.get(update.number) === undefined) return;
     this.sink(this.swim.publish(update, at.now), at);
+    this.onChange();
   }
 
   /** The pane's own word on a standing, which whoever else is concerned has heard already. */
@@ -62,11 +162,31 @@ export class Membership {
     // A log that is replayed speaks of members whose removal is remembered already.
     if (this.directory.get(update.number) === undefined) return;
     this.sink(this.swim.correct(update, at.now), at);
+    this.onChange();
+  }
+
+  /** Gossip changed a standing. */
+  onChange(): void {
+    this.hash = undefined;
   }
 
   /** Pings a member that is down. */
   callDown(number: NodeNumber, at: Instant): void {
     this.sink(this.swim.callDown(number), at);
+  }
+
+  /** How a dial ended that the failure detector wanted. */
+  onDialled(number: NodeNumber, outcome: DialOutcome, at: Instant): void {
+    this.sink(this.swim.onDialled(number, outcome, at.now), at);
+  }
+
+  /** A member's standing stream to this node broke without a goodbye. */
+  onStreamClosed(number: NodeNumber, at: Instant): void {
+    this.sink(this.swim.onStreamClosed(number, at.now), at);
+  }
+
+  onRestarted(number: NodeNumber, at: Instant): void {
+    this.sink(this.swim.onRestarted(number, at.now), at);
   }
 
   spread(rumour: Rumour, at: Instant): void {
@@ -82,8 +202,10 @@ export class Membership {
       return;
     }
     const record = this.directory.remove(number);
+    this.guests.delete(number);
     this.swim.removeMember(number);
-    this.onForgotten(number);
+    this.onChange();
+    this.listeners.onForgotten(number, true);
     if (record !== undefined) this.outbox.event({ kind: 'left', number, name: record.name });
   }
 
@@ -102,6 +224,8 @@ export class Membership {
     return moved !== undefined;
   }
 
+  // — what others tell —
+
   /**
    * Takes over facts that a peer sent. Certificates and locators are signed and count whoever sends them; what
    * roles declare, and who is down, is a control node's to say.
@@ -117,7 +241,9 @@ export class Membership {
 
   /** A control node's digest corrects what gossip said, unless it is older than what is known already. */
   mergeDigest(digest: Digest, at: Instant): void {
-    for (const number of digest.removed) if (number !== this.self) this.remove(number, undefined, at);
+    for (const number of decodeNumbers(digest.removed, removedMax) ?? []) {
+      if (number !== this.self) this.remove(number, undefined, at);
+    }
     this.directory.declare(digest.declarations);
     for (const each of digest.members) {
       const record = this.mergeMember(each, at);
@@ -125,7 +251,20 @@ export class Membership {
       this.learn(record, each.status, each.incarnation, at);
       if (digest.logIndex >= this.logIndex) this.correct(each, at);
     }
+    // A control node knows everybody; what it remembers is its own, and its log brings the rest.
+    if (!this.directory.isControl(this.self)) this.setView(digest.slice, digest.size, 0, at);
     this.logIndex = Math.max(this.logIndex, digest.logIndex);
+  }
+
+  /** What the pane's answer to a keep-alive brings. */
+  mergeChanges(changes: ViewChanges, size: number, from: NodeNumber, at: Instant): void {
+    for (const number of changes.removed) if (number !== this.self) this.remove(number, undefined, at);
+    if (changes.slice !== undefined) this.setView(changes.slice, size, from, at);
+    for (const number of changes.admitted) {
+      if (this.directory.get(number) === undefined && this.wants(number)) this.listeners.onUnknown(number, from, at);
+    }
+    for (const update of changes.updates) this.correct(update, at);
+    this.logIndex = Math.max(this.logIndex, changes.reaches);
   }
 
   private mergeMember(facts: MemberFacts, at: Instant): MemberRecord | undefined {
@@ -133,6 +272,8 @@ export class Membership {
     if (facts.locator !== undefined) this.onLocator(facts.locator);
     return this.directory.get(facts.number);
   }
+
+  // — what this node tells —
 
   factsOf(number: NodeNumber): MemberFacts | undefined {
     const record = this.directory.get(number);
@@ -148,29 +289,38 @@ export class Membership {
     };
   }
 
-  digest(epoch: number): Digest {
+  /** What somebody with the view `slice`, by default this node, should know. */
+  digest(epoch: number, slice: Slice | undefined = this.slice, reader: NodeNumber = this.self): Digest {
+    const everybody = (): readonly NodeNumber[] => this.directory.list().map(({ number }) => number);
+    const numbers = slice === undefined ? everybody() : [...membersOf(slice), reader];
     return {
       genesis: this.directory.genesisBytes,
       epoch,
       logIndex: this.logIndex,
-      members: this.facts(this.directory.list().map((record) => record.number)).members,
-      removed: [...this.directory.removed],
+      size: this.size,
+      slice,
+      members: this.facts(numbers).members,
+      removed: encodeNumbers([...this.directory.removed].sort((a, b) => a - b)),
       declarations: [...this.directory.declarations.values()],
     };
   }
 
-  /** 16 bytes, equal wherever the same members are known at the same published states. */
-  hash(): Uint8Array {
-    const out = new ByteWriter();
-    for (const { number } of this.directory.list()) {
-      const { status, incarnation } = this.published(number);
-      out
-        .u32(number)
-        .u32(incarnation)
-        .u8(status === 'down' ? 1 : 0);
-    }
-    for (const number of [...this.directory.removed].sort((a, b) => a - b)) out.u32(number);
-    return sha256(out.finish()).subarray(0, 16);
+  /** Over this node's own view: equal to what the pane makes of it when nothing was missed. */
+  viewHash(): Uint8Array {
+    this.hash ??= this.hashOf(this.slice, this.self);
+    return this.hash;
+  }
+
+  /** The same over the view of `reader`, which has this slice or knows everybody. */
+  hashOf(slice: Slice | undefined, reader: NodeNumber): Uint8Array {
+    const { directory } = this;
+    const numbers =
+      slice === undefined
+        ? directory.list().map(({ number }) => number)
+        : [...membersOf(slice), reader].sort((a, b) => a - b);
+    const standingOf = (number: NodeNumber): ReturnType<Membership['published']> | undefined =>
+      directory.get(number) === undefined ? undefined : this.published(number);
+    return viewHash(slice, numbers, standingOf, directory.removedHash);
   }
 
   /** What the pane said last about a member, apart from what this node suspects. */

@@ -11,7 +11,8 @@ export const asksMax = 1_024;
 
 export type Outcome<T> =
   | { readonly ok: true; readonly value: T; readonly from: StreamPeer }
-  | { readonly ok: false; readonly error: HivemindError };
+  /** `refused`: nobody listens at that address, says its kernel. */
+  | { readonly ok: false; readonly error: HivemindError; readonly refused?: boolean };
 
 type Continuation = (outcome: RawOutcome, at: Instant) => void;
 

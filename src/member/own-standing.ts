@@ -15,6 +15,7 @@ type Then = (outcome: Outcome<LogIndex>, at: Instant) => void;
 
 export class OwnStanding {
   private readonly self: NodeNumber;
+  private readonly startedAt: MonotonicMs;
   private readonly membership: Membership;
   private readonly outbox: Outbox;
   private readonly ask: (ask: PaneAsk, then: Then, at: Instant) => void;
@@ -37,6 +38,7 @@ export class OwnStanding {
     readonly at: Instant;
   }) {
     this.self = parts.self;
+    this.startedAt = parts.at.now;
     this.membership = parts.membership;
     this.outbox = parts.outbox;
     this.ask = parts.ask;
@@ -93,6 +95,7 @@ export class OwnStanding {
       this.askAgainAt = later.now + askAgainMs;
       if (!outcome.ok && outcome.error.code === 'refused') this.onMistaken(later);
     };
-    this.ask({ kind: 'return', incarnation: published.incarnation + 1 }, onOutcome, at);
+    const uptimeMs = Math.round(at.now - this.startedAt);
+    this.ask({ kind: 'return', incarnation: published.incarnation + 1, uptimeMs }, onOutcome, at);
   }
 }

@@ -23,6 +23,8 @@ export const keepAlivePeriodMs = 10_000;
 export const keepAliveUrgentMs = 1_000;
 /** A control node that does not answer for so long: the next one is asked. */
 export const keepAliveAnswerMs = 500;
+/** Answers that could not mend this node's view, before it pulls its digest: once may be news on its way. */
+const mismatchesMax = 2;
 /** Silence of all of them for so long is "no pane". */
 export const paneSilenceMs = 3_000;
 /** News of one control node's quorum counts at most this often: anybody may make it up. */
@@ -163,7 +165,8 @@ export class PaneClient {
     }
     const nonce = this.random.below(0x1_0000_0000);
     this.awaited = { nonce, from, until: at.now + keepAliveAnswerMs };
-    this.send(from, { kind: 'keep-alive', nonce, logIndex: this.membership.logIndex, load: this.load }, at);
+    const { logIndex } = this.membership;
+    this.send(from, { kind: 'keep-alive', nonce, logIndex, viewHash: this.membership.viewHash(), load: this.load }, at);
   }
 
   private onSilence(at: Instant): void {
@@ -206,7 +209,7 @@ export class PaneClient {
       this.degradedBy = { since: answer.health.since };
       this.askNext(at);
     }
-    this.compare(from, answer, at);
+    this.takeOver(from, answer, at);
   }
 
   private become(state: PaneState, since: WallMs, at: Instant): void {
@@ -216,16 +219,18 @@ export class PaneClient {
     this.outbox.event({ kind: 'pane', state, since: this.view.since });
   }
 
-  /** The same hash twice in a row unequal: something was missed for good, so the digest is pulled. */
-  private compare(from: NodeNumber, answer: KeepAliveAnswer, at: Instant): void {
-    if (Buffer.compare(answer.membershipHash, this.membership.hash()) === 0) {
+  /** Takes over what was missed. What a few answers in a row do not mend was missed for good: the digest is pulled. */
+  private takeOver(from: NodeNumber, { logIndex, size, changes }: KeepAliveAnswer, at: Instant): void {
+    this.membership.setSize(size);
+    if (changes === undefined) {
       this.mismatches = 0;
-      this.membership.logIndex = Math.max(this.membership.logIndex, answer.logIndex);
+      this.membership.logIndex = Math.max(this.membership.logIndex, logIndex);
       return;
     }
-    this.mismatches++;
-    if (this.mismatches >= 2) this.pullDigest(from, at);
-    else this.nextKeepAliveAt = at.now + keepAliveUrgentMs;
+    this.membership.mergeChanges(changes, size, from, at);
+    if (changes.resync) this.mismatches++;
+    if (this.mismatches >= mismatchesMax) this.pullDigest(from, at);
+    else this.nextKeepAliveAt = Math.min(this.nextKeepAliveAt, at.now + keepAliveUrgentMs);
   }
 
   private pullDigest(from: NodeNumber, at: Instant): void {

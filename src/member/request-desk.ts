@@ -14,10 +14,12 @@ import {
   digest,
   facts,
   logPage,
+  memberPage,
   type PaneAsk,
   type PeerRequest,
   paneStatus,
   reached,
+  roleMembers,
 } from '../wire/peer-message.ts';
 import { refuseRequest } from './access.ts';
 import type { ConfigExchange } from './config-exchange.ts';
@@ -86,7 +88,7 @@ export class RequestDesk {
         this.onAskPane(id, from, request, at);
         break;
       case 'digest':
-        this.outbox.answer(id, digest, membership.digest(this.member.epoch));
+        this.outbox.answer(id, digest, pane?.digestFor(from) ?? membership.digest(this.member.epoch));
         break;
       case 'facts':
         this.outbox.answer(id, facts, membership.facts(request.numbers));
@@ -100,6 +102,17 @@ export class RequestDesk {
         break;
       case 'config-sync':
         this.outbox.answer(id, configPage, exchange.onSync(from, request));
+        break;
+      case 'members':
+        if (pane === undefined) this.refuseAsNoControlNode(id);
+        else this.outbox.answer(id, memberPage, pane.page(request.from));
+        break;
+      case 'role-members':
+        if (pane === undefined) this.refuseAsNoControlNode(id);
+        else this.outbox.answer(id, roleMembers, { numbers: pane.state.membersOfRole(request.role) });
+        break;
+      case 'config':
+        this.outbox.answer(id, configPage, exchange.pageOf(request.role, request.owner));
         break;
       case 'role':
         this.onRole(id, from, request);

@@ -1,6 +1,9 @@
 /** What the failure detector and gossip bring, handed to whom it concerns. */
 import { unreachable } from '../assert.ts';
+import type { NodeNumber } from '../identity.ts';
+import type { StreamTarget } from '../seam/streams.ts';
 import type { SwimEffect, SwimEvent } from '../swim/swim.ts';
+import { reached } from '../wire/peer-message.ts';
 import { decodeRumour, type Rumour } from '../wire/rumour.ts';
 import type { ControlPane } from './control-pane.ts';
 import type { DatagramLine } from './datagram-line.ts';
@@ -10,6 +13,9 @@ import type { Introductions } from './introductions.ts';
 import type { Membership } from './membership.ts';
 import type { Outbox } from './outbox.ts';
 import type { PaneClient } from './pane-client.ts';
+
+/** A member whose datagrams fail has this long to answer over a stream. */
+const streamProbeMs = 1_500;
 
 /** The parts of a member that news concerns. */
 export interface NewsParts {
@@ -30,6 +36,8 @@ export class SwimNews {
   private readonly introductions: Introductions;
   private readonly outbox: Outbox;
   private readonly listeners: NewsListeners;
+  /** Those to whom this node keeps a standing stream. */
+  private held: readonly NodeNumber[] = [];
 
   constructor(parts: NewsParts, introductions: Introductions, outbox: Outbox, listeners: NewsListeners) {
     this.parts = parts;
@@ -51,12 +59,18 @@ export class SwimNews {
         this.onRumour(effect.bytes, at);
         break;
       case 'update':
-        if (this.parts.directory.get(effect.update.number) === undefined) {
-          this.introductions.want(effect.update.number, effect.from, at);
-        }
+        this.parts.membership.onChange();
+        if (this.parts.directory.get(effect.update.number) === undefined) this.onStranger(effect, at);
         break;
       case 'testimony':
         this.parts.pane?.onTestimony(effect.from, effect.message, at);
+        break;
+      case 'dial':
+        this.dial(effect.to, effect.depth, at);
+        break;
+      case 'hold-streams':
+        this.held = effect.to;
+        this.holdStreams();
         break;
       case 'convicted-me':
         this.listeners.onConvicted(at);
@@ -67,6 +81,37 @@ export class SwimNews {
       default:
         unreachable(effect);
     }
+  }
+
+  private onStranger({ update, from }: Extract<SwimEffect, { kind: 'update' }>, at: Instant): void {
+    if (this.parts.membership.wants(update.number)) this.introductions.want(update.number, from, at);
+  }
+
+  private dial(number: NodeNumber, depth: 'knock' | 'ask', at: Instant): void {
+    const { directory, membership } = this.parts;
+    const to = directory.target(number);
+    if (to === undefined) return;
+    if (depth === 'knock') {
+      this.outbox.push({ kind: 'knock', number, to });
+      return;
+    }
+    this.outbox.ask(
+      to,
+      { kind: 'reach' },
+      reached,
+      streamProbeMs,
+      (outcome, later) => {
+        const failed = !outcome.ok && outcome.refused === true ? 'refused' : 'silent';
+        membership.onDialled(number, outcome.ok ? 'answered' : failed, later);
+      },
+      at,
+    );
+  }
+
+  /** Also when one of them moved. */
+  private holdStreams(): void {
+    const targets = this.held.map((number) => this.parts.directory.target(number));
+    this.outbox.push({ kind: 'hold', to: targets.filter((to): to is StreamTarget => to !== undefined) });
   }
 
   private onRumour(bytes: Uint8Array, at: Instant): void {
@@ -81,12 +126,25 @@ export class SwimNews {
       case 'removal':
         return membership.onRemoval(rumour.certificate, at);
       case 'locator':
-        return membership.onLocator(rumour.locator);
+        return this.onLocator(rumour.number, rumour.locator);
+      case 'user-event':
+        this.onUserEvent(rumour);
+        return true;
       case 'pane-changed':
         return directory.isControl(rumour.by) && client.heardOfChange(rumour.by, rumour.at, at);
       default:
         return unreachable(rumour);
     }
+  }
+
+  private onUserEvent({ from, name, payload }: Extract<Rumour, { kind: 'user-event' }>): void {
+    this.outbox.event({ kind: 'user-event', number: from, event: name, payload });
+  }
+
+  private onLocator(number: NodeNumber, locator: Uint8Array): boolean {
+    const isNews = this.parts.membership.onLocator(locator);
+    if (isNews && this.held.includes(number)) this.holdStreams();
+    return isNews;
   }
 
   private onSwimEvent(event: SwimEvent, at: Instant): void {
@@ -104,9 +162,16 @@ export class SwimNews {
       case 'probe-missed':
         outbox.event({ kind: 'probe-missed', number: event.number });
         break;
+      case 'datagrams-blocked': {
+        const endpoints = this.parts.directory.get(event.number)?.endpoints ?? [];
+        outbox.event({ ...event, endpoints });
+        break;
+      }
+      case 'lossy':
       case 'suspected':
       case 'accused-me':
       case 'back':
+      case 'datagrams-open':
         outbox.event(event);
         break;
       case 'answers-again':

@@ -1,6 +1,7 @@
 /** Turns what the member knows into what people are shown: names for numbers, ISO times, text for bytes. */
 import { toBase64Url } from '../bytes.ts';
 import { verifyJoinRequest } from '../certificate/join-request.ts';
+import { verifyLocator } from '../certificate/locator.ts';
 import type { Command } from '../control/command.ts';
 import { endpointText, type NodeNumber, wallText } from '../identity.ts';
 import type { MemberEvent } from '../member/effect.ts';
@@ -8,7 +9,8 @@ import type { Instant } from '../member/instant.ts';
 import type { Member } from '../member/member.ts';
 import type { LogEntry } from '../seam/log-store.ts';
 import { decodeCommand } from '../wire/command.ts';
-import type { LocalEvent, LocalLogEntry, LocalMember } from './local-api.ts';
+import type { MemberLine } from '../wire/peer-message.ts';
+import type { LocalEvent, LocalLogEntry, LocalMember, LocalView } from './local-api.ts';
 
 export function describeMember(member: Member, number: NodeNumber, at: Instant): LocalMember | undefined {
   const record = member.directory.get(number);
@@ -31,6 +33,49 @@ export function describeMembers(member: Member, at: Instant): readonly LocalMemb
   return member.directory.list().flatMap((record) => describeMember(member, record.number, at) ?? []);
 }
 
+/** A member as the pane lists it, with what this node thinks of it itself, if it knows it. */
+export function describeLine(member: Member, line: MemberLine): LocalMember {
+  const { number, name, roles, incarnation, since } = line;
+  const opinion = member.membership.swim.statusOf(number);
+  const isSuspect = line.status === 'alive' && opinion?.status === 'suspect';
+  const locator = line.locator === undefined ? undefined : verifyLocator(line.locator, member.directory.cluster);
+  return {
+    number,
+    name,
+    roles,
+    status: isSuspect ? 'suspect' : line.status,
+    incarnation,
+    hint: false,
+    since: wallText(since),
+    addresses: (locator?.endpoints ?? member.directory.get(number)?.endpoints ?? []).map(endpointText),
+    self: number === member.number,
+  };
+}
+
+/** What the view is made of (HM-15). */
+export function describeView(member: Member): LocalView {
+  const { membership } = member;
+  const { slice } = membership.swim;
+  const statuses = membership.swim.members().map((each) => each.status);
+  const count = (status: string): number => statuses.filter((each) => each === status).length;
+  const coObservers = new Set(slice.subjects.flatMap(({ observers }) => observers));
+  coObservers.delete(member.number);
+  return {
+    size: statuses.length,
+    alive: count('alive'),
+    suspect: count('suspect'),
+    down: count('down'),
+    cluster: membership.size,
+    complete: membership.isComplete,
+    subjects: slice.subjects.length,
+    observers: slice.observers.length,
+    coObservers: coObservers.size,
+    reserve: slice.reserve.length,
+    control: slice.control.length,
+    peers: slice.peers.length,
+  };
+}
+
 /** An event with the name of the member it is about, and the rest as it is. */
 export function describeEvent(member: Member, event: MemberEvent, at: Instant): LocalEvent {
   const { kind, ...detail } = event;
@@ -44,6 +89,8 @@ export function describeEvent(member: Member, event: MemberEvent, at: Instant): 
 function describeValue(member: Member, name: string, value: unknown): unknown {
   if (name === 'since' && typeof value === 'number') return wallText(value);
   if (name === 'by' && typeof value === 'number') return member.directory.nameOf(value);
+  if (name === 'payload' && value instanceof Uint8Array) return new TextDecoder().decode(value);
+  if (name === 'accused' && Array.isArray(value)) return value.map((number: number) => member.directory.nameOf(number));
   if (name === 'from' && Array.isArray(value)) return value.map((number: number) => member.directory.nameOf(number));
   if (name === 'endpoints' && Array.isArray(value)) return value.map(endpointText);
   return value;
@@ -86,6 +133,8 @@ function describeCommand(member: Member, command: Command): Readonly<Record<stri
     }
     case 'revoke-token':
       return { key: toBase64Url(command.publicKey) };
+    case 'release-brake':
+      return { until: wallText(command.until) };
     case 'raise-feature-level':
       return { level: command.level };
   }

@@ -28,6 +28,16 @@ export type LocalRequest =
     }
   | { readonly kind: 'leave' }
   | { readonly kind: 'remove'; readonly name: string }
+  /** Tells all members something, once each; the payload takes at most 512 bytes of UTF-8. */
+  | { readonly kind: 'send-event'; readonly name: string; readonly payload: string }
+  /** The tags of a member, by default this one. */
+  | { readonly kind: 'tags'; readonly name: string }
+  /** Changes this node's own tags: sets some, drops others. */
+  | { readonly kind: 'set-tags'; readonly set: Readonly<Record<string, string>>; readonly drop: readonly string[] }
+  /** Whether the brake holds convictions back. */
+  | { readonly kind: 'brake' }
+  /** Lets convictions pass for so long, an hour at most. */
+  | { readonly kind: 'release-brake'; readonly forMs: number }
   /** Ends the agent in good order; for supervisors without signals. */
   | { readonly kind: 'stop' };
 
@@ -55,13 +65,56 @@ export interface LocalStatus {
     readonly heardAt?: string;
     readonly controlNodes: readonly string[];
   };
-  /** The part of the membership that this node keeps: all of it, so far. */
-  readonly view: { readonly size: number; readonly alive: number; readonly suspect: number; readonly down: number };
+  /** The part of the membership that this node keeps. */
+  readonly view: LocalView;
   readonly leaving: boolean;
   readonly load: MachineLoad;
   /** Datagrams dropped since the start, by reason; streams refused and requests answered. */
   readonly drops: Readonly<Record<string, number>>;
   readonly counters: Readonly<Record<string, number>>;
+}
+
+/** What a node knows of the membership (HM-15). Lists overlap: a member may be subject and observer at once. */
+export interface LocalView {
+  /** Members known here, this node included. */
+  readonly size: number;
+  readonly alive: number;
+  readonly suspect: number;
+  readonly down: number;
+  /** Members of the whole cluster, as far as this node was told. */
+  readonly cluster: number;
+  /** Whether it knows everybody: small clusters are known whole. */
+  readonly complete: boolean;
+  /** Whom it probes; who probes it; who probes the same; kept in reserve; control nodes; of related roles. */
+  readonly subjects: number;
+  readonly observers: number;
+  readonly coObservers: number;
+  readonly reserve: number;
+  readonly control: number;
+  readonly peers: number;
+}
+
+/** How an event went out (CS-14): to some of these at once, and from them to all. */
+export interface LocalSent {
+  /** The members to whom this node passes news. */
+  readonly neighbours: readonly string[];
+  /** Members of the whole cluster. */
+  readonly size: number;
+}
+
+export interface LocalTags {
+  readonly node: string;
+  /** Counts each change; 0 when the node never had tags. */
+  readonly seq: number;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+export interface LocalBrake {
+  readonly on: boolean;
+  readonly since?: string;
+  /** Names of those whom their observers hold for dead, and who are not convicted. */
+  readonly accused: readonly string[];
+  readonly releasedUntil?: string;
 }
 
 export interface LocalMember {
@@ -80,6 +133,12 @@ export interface LocalMember {
 export interface LocalMembers {
   /** Whose view this is, and how old its word from the pane. */
   readonly observer: string;
+  /** When the observer, or the control node that it asked, last had the pane's word; absent for never (CS-13). */
+  readonly heardAt?: string;
+  /** `pane`: all members, as a control node lists them. `view`: those that this node knows. */
+  readonly source: 'pane' | 'view';
+  /** Members of the whole cluster. */
+  readonly size: number;
   readonly pane: PaneState;
   readonly members: readonly LocalMember[];
 }
@@ -172,5 +231,10 @@ export interface LocalAnswers {
   readonly 'create-token': LocalToken;
   readonly leave: LocalDecided;
   readonly remove: LocalDecided;
+  readonly 'send-event': LocalSent;
+  readonly tags: LocalTags;
+  readonly 'set-tags': LocalTags;
+  readonly brake: LocalBrake;
+  readonly 'release-brake': LocalDecided;
   readonly stop: LocalDecided;
 }

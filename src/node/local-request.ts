@@ -13,6 +13,18 @@ const name: Codec<string> = text(63);
 const role: Codec<string> = text(63, isLabel);
 const count: Codec<number> = uint(1_000_000);
 
+const tagKey: Codec<string> = text(63, isLabel);
+const tagsMax = 256;
+const tagValue: Codec<string> = text(8_192);
+/** An object of texts. */
+const tags: Codec<Readonly<Record<string, string>>> = {
+  write: (value) => value,
+  read(value) {
+    if (!isRecord(value) || Object.keys(value).length > tagsMax) throw new Malformed();
+    return Object.fromEntries(Object.entries(value).map(([key, each]) => [tagKey.read(key), tagValue.read(each)]));
+  },
+};
+
 const fieldsOf: Table = {
   status: {},
   members: {},
@@ -25,6 +37,11 @@ const fieldsOf: Table = {
   leave: {},
   remove: { name },
   stop: {},
+  'send-event': { name: role, payload: text(512) },
+  tags: { name },
+  'set-tags': { set: tags, drop: list(tagKey, tagsMax) },
+  brake: {},
+  'release-brake': { forMs: uint(3_600_000) },
 };
 
 /** @throws HivemindError `usage` for a request that is none, or that holds what may not be there */

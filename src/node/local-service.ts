@@ -5,24 +5,36 @@ import { tokenText } from '../certificate/token.ts';
 import type { Config } from '../config/config.ts';
 import { seedBytes, signingKeyFrom } from '../crypto.ts';
 import { HivemindError, toHivemindError } from '../error.ts';
-import { endpointText, type LogIndex, type NodeNumber, type WallMs, wallText } from '../identity.ts';
-import { unpack } from '../packed.ts';
+import { endpointText, type LogIndex, type NodeNumber, type Seq, type WallMs, wallText } from '../identity.ts';
+import { tagsRole } from '../member/config-exchange.ts';
+import { pack, unpack } from '../packed.ts';
 import type { Random } from '../seam/random.ts';
-import { type LogPage, logPageEntriesMax, type PaneStatus, paneStatus } from '../wire/peer-message.ts';
-import { describeEntry, describeMember, describeMembers } from './describe.ts';
+import {
+  type LogPage,
+  logPageEntriesMax,
+  type MemberPage,
+  memberPage,
+  type PaneStatus,
+  paneStatus,
+} from '../wire/peer-message.ts';
+import { describeEntry, describeLine, describeMember, describeMembers, describeView } from './describe.ts';
 import type { EventRing } from './event-ring.ts';
 import type {
+  LocalBrake,
   LocalConfig,
   LocalConfigs,
   LocalDecided,
   LocalEvent,
   LocalLog,
+  LocalMember,
   LocalMembers,
   LocalNode,
   LocalPane,
   LocalPaneNode,
   LocalRequest,
+  LocalSent,
   LocalStatus,
+  LocalTags,
   LocalToken,
   RoleStatus,
 } from './local-api.ts';
@@ -60,7 +72,7 @@ export class LocalService {
       case 'status':
         return this.status();
       case 'members':
-        return this.members();
+        return await this.members();
       case 'node':
         return this.nodeNamed(request.name);
       case 'log':
@@ -77,6 +89,16 @@ export class LocalService {
         return await this.leave();
       case 'remove':
         return await this.remove(request.name);
+      case 'send-event':
+        return this.sendEvent(request.name, request.payload);
+      case 'tags':
+        return await this.tags(request.name);
+      case 'set-tags':
+        return await this.setTags(request.set, request.drop);
+      case 'brake':
+        return await this.brake();
+      case 'release-brake':
+        return await this.releaseBrake(request.forMs);
       case 'stop':
         this.parts.onStop();
         return { index: 0 };
@@ -103,8 +125,6 @@ export class LocalService {
     const { directory, client, membership, line } = member;
     const self = directory.get(member.number);
     const { state, since, leader, logIndex, heardAt } = client.pane;
-    const statuses = membership.swim.members().map((each) => each.status);
-    const count = (status: string): number => statuses.filter((each) => each === status).length;
     return {
       version: this.parts.version,
       name: self?.name ?? '',
@@ -123,7 +143,7 @@ export class LocalService {
         ...(heardAt > 0 ? { heardAt: wallText(heardAt) } : {}),
         controlNodes: directory.controlNumbers().map((number) => directory.nameOf(number)),
       },
-      view: { size: statuses.length, alive: count('alive'), suspect: count('suspect'), down: count('down') },
+      view: describeView(member),
       leaving: member.isLeaving,
       load: client.load,
       drops: { ...line.sessions.dropped(), 'malformed-body': line.malformed, ...swimDrops(membership.swim.drops) },
@@ -131,10 +151,31 @@ export class LocalService {
     };
   }
 
-  private members(): LocalMembers {
+  /** A node with a slice asks the pane, and falls back to what it knows itself. */
+  private async members(): Promise<LocalMembers> {
     const { member } = this.node;
+    const { state, heardAt } = member.client.pane;
+    const observer = member.directory.nameOf(member.number);
+    const common = { observer, pane: state, ...(heardAt > 0 ? { heardAt: wallText(heardAt) } : {}) };
+    const listed = member.membership.isComplete ? undefined : await this.listedMembers().catch(() => undefined);
+    if (listed !== undefined) return { ...common, source: 'pane', size: listed.length, members: listed };
     const members = describeMembers(member, this.node.time);
-    return { observer: member.directory.nameOf(member.number), pane: member.client.pane.state, members };
+    return { ...common, source: 'view', size: member.membership.size, members };
+  }
+
+  /** @throws HivemindError when no control node answers */
+  private async listedMembers(): Promise<readonly LocalMember[]> {
+    const { member } = this.node;
+    const lines: LocalMember[] = [];
+    for (let from = 0; ; ) {
+      const request = { kind: 'members', from } as const;
+      const page = await this.node.ask<MemberPage>((asked, then, at) =>
+        asked.client.ask(request, memberPage, then, at),
+      );
+      lines.push(...page.members.map((line) => describeLine(member, line)));
+      if (page.next <= from) return lines;
+      from = page.next;
+    }
   }
 
   private nodeNamed(name: string): LocalNode {
@@ -211,11 +252,66 @@ export class LocalService {
     return { index: await this.node.ask<LogIndex>((member, then, at) => member.ask(ask, then, at)) };
   }
 
+  private sendEvent(name: string, payload: string): LocalSent {
+    const bytes = new TextEncoder().encode(payload);
+    const failed = this.node.act((member, at) => member.sendEvent(name, bytes, at));
+    if (failed !== undefined) throw failed;
+    const { directory, membership } = this.node.member;
+    const { subjects, observers } = membership.swim.slice;
+    const neighbours = new Set([...subjects.map(({ number }) => number), ...observers]);
+    return { neighbours: [...neighbours].map((number) => directory.nameOf(number)).sort(), size: membership.size };
+  }
+
+  private async tags(name: string): Promise<LocalTags> {
+    const { member } = this.node;
+    const { number } = name === '' ? { number: member.number } : this.recordNamed(name);
+    const config = await this.node.ask<Config | undefined>((asked, then, at) =>
+      asked.findConfig(tagsRole, number, then, at),
+    );
+    const node = member.directory.nameOf(number);
+    return { node, seq: config?.seq ?? 0, tags: tagsOf(config) };
+  }
+
+  private async setTags(set: Readonly<Record<string, string>>, drop: readonly string[]): Promise<LocalTags> {
+    const { member } = this.node;
+    const { tags } = await this.tags('');
+    const kept = Object.entries(tags).filter(([key]) => !drop.includes(key));
+    const changed = Object.fromEntries([...kept, ...Object.entries(set)].sort(([a], [b]) => (a < b ? -1 : 1)));
+    await this.node.ask<Seq>((asked, then, at) => asked.publish(tagsRole, pack(changed), then, at));
+    return await this.tags(member.directory.nameOf(member.number));
+  }
+
+  private async brake(): Promise<LocalBrake> {
+    const { directory, client } = this.node.member;
+    const { leader } = client.pane;
+    if (leader === 0) throw new HivemindError('no-leader', 'The control pane has no leader at the moment; try again.');
+    const { brake } = await this.paneStatusOf(leader);
+    if (brake === undefined) throw new HivemindError('no-leader', 'The leader changed this moment; try again.');
+    return {
+      on: brake.on,
+      ...(brake.on ? { since: wallText(brake.since) } : {}),
+      accused: brake.accused.map((number) => directory.nameOf(number)),
+      ...(brake.releasedUntil > this.node.time.wall ? { releasedUntil: wallText(brake.releasedUntil) } : {}),
+    };
+  }
+
+  private async releaseBrake(forMs: number): Promise<LocalDecided> {
+    const ask = { kind: 'release-brake', forMs } as const;
+    return { index: await this.node.ask<LogIndex>((member, then, at) => member.ask(ask, then, at)) };
+  }
+
   private recordNamed(name: string): NonNullable<ReturnType<Node['member']['directory']['byName']>> {
     const record = this.node.member.directory.byName(name);
     if (record !== undefined) return record;
     throw new HivemindError('not-found', `No member is called ${name}; \`hivemind members\` lists them.`);
   }
+}
+
+/** Tags are texts by label; whatever else somebody published under that name is left out. */
+function tagsOf(config: Config | undefined): Readonly<Record<string, string>> {
+  const value = config === undefined ? undefined : unpack(config.value);
+  if (typeof value !== 'object' || value === null) return {};
+  return Object.fromEntries(Object.entries(value).filter(([, each]) => typeof each === 'string'));
 }
 
 function swimDrops(drops: object): Readonly<Record<string, number>> {

@@ -16,11 +16,13 @@ import type { CancelTimer, Clock } from '../seam/clock.ts';
 import type { Datagrams } from '../seam/datagrams.ts';
 import type { LogStore } from '../seam/log-store.ts';
 import type { Logger } from '../seam/logger.ts';
-import type { StreamPeer, Streams } from '../seam/streams.ts';
+import { dialOutcomeOf, type StreamPeer, type Streams } from '../seam/streams.ts';
 import { rolePayload } from '../wire/peer-message.ts';
 
 /** How often the machine's load is read for keep-alives. */
 const loadPeriodMs = 5_000;
+/** A knock that nobody answers ends after this. */
+const knockMs = 1_500;
 
 export interface NodeSeams {
   readonly clock: Clock;
@@ -111,6 +113,14 @@ export class Node {
     throw outcome.error;
   }
 
+  /** Calls into the member for something that is decided at once, and carries out what follows. */
+  act<T>(call: (member: Member, at: Instant) => T): T {
+    const at = this.time;
+    const result = call(this.member, at);
+    this.perform(this.member.settle(at));
+    return result;
+  }
+
   // — what the streams ask of it —
 
   streamSelf(): {
@@ -155,6 +165,11 @@ export class Node {
     });
   }
 
+  /** A member's stream to this node broke without a goodbye: its process may have died. */
+  onStreamBroken(number: NodeNumber): void {
+    this.step({ kind: 'stream-broken', number });
+  }
+
   onPost(from: StreamPeer, body: Uint8Array): void {
     this.step({ kind: 'post', from, body });
   }
@@ -180,6 +195,12 @@ export class Node {
         break;
       case 'post':
         this.streams?.post(effect.to, effect.body);
+        break;
+      case 'knock':
+        void this.knock(effect);
+        break;
+      case 'hold':
+        this.streams?.hold(effect.to);
         break;
       case 'answer':
         this.settle(effect.id, effect.what, effect.body);
@@ -214,8 +235,15 @@ export class Node {
       const answer = await this.streams.request(to, body, timeoutMs);
       this.step({ kind: 'response', id, outcome: { ok: true, ...answer } });
     } catch (thrown) {
-      this.step({ kind: 'response', id, outcome: { ok: false, error: toHivemindError(thrown) } });
+      const error = toHivemindError(thrown);
+      const refused = dialOutcomeOf(error) === 'refused';
+      this.step({ kind: 'response', id, outcome: { ok: false, error, refused } });
     }
+  }
+
+  private async knock({ number, to }: Extract<MemberEffect, { kind: 'knock' }>): Promise<void> {
+    const outcome = (await this.streams?.knock(to, knockMs)) ?? 'silent';
+    this.step({ kind: 'knocked', number, outcome });
   }
 
   private async requestRole(effect: Extract<MemberEffect, { kind: 'role-request' }>): Promise<void> {

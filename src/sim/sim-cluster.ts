@@ -152,15 +152,16 @@ export class SimCluster {
     }
     const belonging = this.everyNode.filter((node) => !node.hasLeft && !state.removed.has(node.number));
     const members = belonging.map((node) => node.member);
-    const hash = members[0]?.membership.hash() ?? new Uint8Array(0);
-    return state.members.size === members.length && members.every((member) => this.isWhole(member, members, hash));
+    return state.members.size === members.length && members.every((member) => this.isWhole(member, members));
   }
 
-  private isWhole(member: Member | undefined, all: readonly (Member | undefined)[], hash: Uint8Array): boolean {
+  private isWhole(member: Member | undefined, all: readonly (Member | undefined)[]): boolean {
     if (member === undefined || member.client.pane.state !== 'healthy') return false;
-    const statuses = member.membership.swim.members();
-    if (statuses.length !== all.length || statuses.some((each) => each.status !== 'alive')) return false;
-    if (!equalBytes(member.membership.hash(), hash)) return false;
+    const { membership } = member;
+    if (membership.size !== all.length || membership.swim.members().some((each) => each.status !== 'alive'))
+      return false;
+    const should = this.leader?.member?.pane?.views.hashFor(member.number);
+    if (should === undefined || !equalBytes(membership.viewHash(), should)) return false;
     return !member.roles.some((role) => role.consumes.includes('host')) || this.holdsAllConfigs(member, all);
   }
 

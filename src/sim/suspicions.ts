@@ -1,6 +1,6 @@
 import type { MonotonicMs, NodeNumber } from '../identity.ts';
 import type { MemberEvent } from '../member/effect.ts';
-import { reportLeaseMs } from '../swim/jury.ts';
+import { lossyLeaseMs, reportLeaseMs } from '../swim/jury.ts';
 import { violated } from './invariant-violation.ts';
 import type { SimNode } from './sim-node.ts';
 
@@ -13,13 +13,19 @@ interface Suspicion {
   endedAt: MonotonicMs;
 }
 
-/** Who suspects whom, from the events of all members: without suspicion nobody reports, so none may count. */
+/**
+ * Who suspects whom, or finds the link to it lossy, from the events of all members: without that nobody reports, so
+ * none may count.
+ */
 export class Suspicions {
   private readonly nodes = new Map<NodeNumber, SimNode>();
   private readonly held = new Map<string, Suspicion>();
+  /** When a link was found lossy last. */
+  private readonly lossy = new Map<string, MonotonicMs>();
 
   onEvent(node: SimNode, event: MemberEvent): void {
     if (event.kind === 'suspected') this.begin(node, event.number);
+    else if (event.kind === 'lossy') this.lossy.set(pairOf(node.number, event.number), node.time.now);
     else if (event.kind === 'refuted' || event.kind === 'left') this.end(node, event.number);
     else if (event.kind === 'down' && !event.hint) this.end(node, event.number);
   }
@@ -28,27 +34,35 @@ export class Suspicions {
   checkConviction(leader: SimNode, live: Set<NodeNumber>, subjects: readonly { readonly number: NodeNumber }[]): void {
     for (const { number } of subjects) {
       live.delete(number);
-      const suspecting = [...live].filter((other) => this.suspects(other, number, leader.time.now)).length;
-      if (suspecting * 2 > live.size) continue;
-      violated('a majority convicts', leader, `#${number} is suspected by ${suspecting} of ${live.size}`);
+      const observers = leader.member?.membership.swim.rings.observersOf(number) ?? [];
+      const jurors = observers.filter((observer) => live.has(observer));
+      const suspecting = jurors.filter((juror) => this.suspects(juror, number, leader.time.now)).length;
+      if (suspecting * 2 > jurors.length) continue;
+      violated('a majority convicts', leader, `#${number} is suspected by ${suspecting} of ${jurors.length}`);
     }
   }
 
   private begin(node: SimNode, subject: NodeNumber): void {
     this.nodes.set(node.number, node);
-    this.held.set(`${node.number} ${subject}`, { process: node.generation, endedAt: Number.POSITIVE_INFINITY });
+    this.held.set(pairOf(node.number, subject), { process: node.generation, endedAt: Number.POSITIVE_INFINITY });
   }
 
   private end(node: SimNode, subject: NodeNumber): void {
-    const suspicion = this.held.get(`${node.number} ${subject}`);
+    const suspicion = this.held.get(pairOf(node.number, subject));
     if (suspicion !== undefined) suspicion.endedAt = Math.min(suspicion.endedAt, node.time.now);
   }
 
   private suspects(observer: NodeNumber, subject: NodeNumber, now: MonotonicMs): boolean {
-    const [node, suspicion] = [this.nodes.get(observer), this.held.get(`${observer} ${subject}`)];
+    const pair = pairOf(observer, subject);
+    if (now <= (this.lossy.get(pair) ?? Number.NEGATIVE_INFINITY) + lossyLeaseMs + 500) return true;
+    const [node, suspicion] = [this.nodes.get(observer), this.held.get(pair)];
     if (node === undefined || suspicion === undefined) return false;
     // A process that died said its last word before.
     if (suspicion.process !== node.generation) suspicion.endedAt = Math.min(suspicion.endedAt, node.diedAt);
     return now <= suspicion.endedAt + afterglowMs;
   }
+}
+
+function pairOf(observer: NodeNumber, subject: NodeNumber): string {
+  return `${observer} ${subject}`;
 }

@@ -1,0 +1,59 @@
+/** Finds all who perform a role, also outside this node's slice: the pane lists them, and tells who they are. */
+import type { NodeNumber } from '../identity.ts';
+import { facts, factsNumbersMax, roleMembers } from '../wire/peer-message.ts';
+import type { Instant } from './instant.ts';
+import type { Membership } from './membership.ts';
+import type { PaneClient } from './pane-client.ts';
+
+type Done = (at: Instant) => void;
+
+export class RoleFinder {
+  private readonly membership: Membership;
+  private readonly client: PaneClient;
+
+  constructor(membership: Membership, client: PaneClient) {
+    this.membership = membership;
+    this.client = client;
+  }
+
+  /** Gets to know everybody who performs one of `roles`; when the pane does not answer, with those who are known. */
+  find(roles: readonly string[], done: Done, at: Instant): void {
+    const [role, ...rest] = roles;
+    if (role === undefined || this.membership.isComplete) {
+      done(at);
+      return;
+    }
+    this.client.ask(
+      { kind: 'role-members', role },
+      roleMembers,
+      (outcome, later) => {
+        const next: Done = (last) => this.find(rest, done, last);
+        if (outcome.ok) this.introduce(outcome.value.numbers, next, later);
+        else next(later);
+      },
+      at,
+    );
+  }
+
+  private introduce(numbers: readonly NodeNumber[], done: Done, at: Instant): void {
+    const unknown = numbers.filter((number) => this.membership.directory.get(number) === undefined);
+    if (unknown.length === 0) {
+      done(at);
+      return;
+    }
+    const page = unknown.slice(0, factsNumbersMax);
+    this.client.ask(
+      { kind: 'facts', numbers: page },
+      facts,
+      (outcome, later) => {
+        if (outcome.ok && outcome.from.kind === 'member')
+          this.membership.merge(outcome.value, outcome.from.number, later);
+        // What a page did not bring is not asked for again.
+        const isNews = outcome.ok && outcome.value.members.length > 0;
+        if (isNews) this.introduce(unknown.slice(page.length), done, later);
+        else done(later);
+      },
+      at,
+    );
+  }
+}
