@@ -1,10 +1,15 @@
 /** Ways out: of the cluster for good (`leave`, `remove`), or of this machine for a while (`stop`). */
 import type { Command } from 'commander';
 import { type AgentOptions, agentCommand, parseLabel, showAnswer } from './agent-command.ts';
+import { onlyAgent } from './agent-socket.ts';
 
 export function registerLeave(program: Command): void {
-  agentCommand(program, 'leave', 'take this node out of the cluster for good').action((options: AgentOptions) =>
-    showAnswer(options, { kind: 'leave' }, ({ index }) => `This node leaves, as decided by log entry ${index}.`),
+  agentCommand(program, 'leave', 'take this node out of the cluster for good').action(async (options: AgentOptions) =>
+    showAnswer(
+      await onlyAgent(options),
+      { kind: 'leave' },
+      ({ index }) => `This node leaves, as decided by log entry ${index}.`,
+    ),
   );
 }
 
@@ -22,6 +27,6 @@ export function registerRemove(program: Command): void {
 
 export function registerStop(program: Command): void {
   agentCommand(program, 'stop', 'end the agent in good order; its node remains a member').action(
-    (options: AgentOptions) => showAnswer(options, { kind: 'stop' }, () => 'The agent ends.'),
+    async (options: AgentOptions) => showAnswer(await onlyAgent(options), { kind: 'stop' }, () => 'The agent ends.'),
   );
 }

@@ -18,6 +18,7 @@ import { type Address, type Endpoint, endpointText, isLabel, parseAddress, wallT
 import { systemClock } from '../src/system/clock.ts';
 import { systemRandom } from '../src/system/random.ts';
 import { parseDuration } from './duration.ts';
+import { canonicalHost, isWildcard } from './ip-address.ts';
 import { printLine, printNote } from './output.ts';
 
 interface InitFlags {
@@ -68,6 +69,7 @@ export function registerInit(program: Command): void {
  */
 export async function found(control: string, out: string, tokenTtlMs: number): Promise<Founded> {
   const planned = await Promise.all(parseControl(control).map(resolvePlanned));
+  checkPlaces(planned);
   const taken = planned.find((node) => existsSync(join(out, node.name)));
   if (taken !== undefined) {
     const sentence = `${join(out, taken.name)} exists already; remove it or choose another folder with --out.`;
@@ -122,6 +124,24 @@ async function resolvePlanned(node: { readonly name: string; readonly address: A
     'address-unreachable',
     `${node.address.host} has no address; write an IP address for ${node.name}.`,
   );
+}
+
+/** Each must be one place, and another than the others'. */
+function checkPlaces(planned: readonly PlannedNode[]): void {
+  const takenBy = new Map<string, string>();
+  for (const { name, endpoint } of planned) {
+    if (isWildcard(endpoint.host)) {
+      const sentence = `${name} cannot be reached at ${endpoint.host}, which stands for all addresses of a machine; `;
+      throw new HivemindError('address-invalid', `${sentence}write the one by which the others reach it.`);
+    }
+    const place = endpointText({ ...endpoint, host: canonicalHost(endpoint.host) });
+    const other = takenBy.get(place);
+    if (other !== undefined) {
+      const sentence = `${other} and ${name} have the same address ${place}; `;
+      throw new HivemindError('address-invalid', `${sentence}each control node needs one of its own, or another port.`);
+    }
+    takenBy.set(place, name);
+  }
 }
 
 async function writeNodeSettings(node: PlannedNode, out: string): Promise<void> {

@@ -4,9 +4,9 @@ import { hostname } from 'node:os';
 import { join as joinPath } from 'node:path';
 import type { Command } from 'commander';
 import { HivemindError } from '../src/error.ts';
-import { type Address, isLabel, parseAddress, portDefault } from '../src/identity.ts';
+import { type Address, endpointText, isLabel, parseAddress, portDefault } from '../src/identity.ts';
 import type { NodeSettings } from '../src/settings/settings.ts';
-import { readSettings, runAgent } from './agent/command.ts';
+import { runAgent } from './agent/command.ts';
 
 interface JoinFlags {
   readonly token?: string;
@@ -41,9 +41,9 @@ export function registerJoin(program: Command): void {
     .action(async (addresses: readonly string[], flags: JoinFlags) => {
       const members = addresses.map((text) => parseAddress(text));
       const settingsPath = flags.config ?? (await settleSettings(flags));
-      const { parseSettings } = await import('../src/settings/settings.ts');
-      const settings = parseSettings(await readSettings(settingsPath), settingsPath);
-      checkSameRoles(settings, flags);
+      const { loadSettings } = await import('./settings-file.ts');
+      const settings = await loadSettings(settingsPath);
+      checkSame(settings, settingsPath, flags);
       const wanted = withJoin(settings, members, flags);
       await runAgent({ ...flags, settings: wanted, settingsPath, patient: flags.patient === true });
     });
@@ -100,12 +100,31 @@ function unknownRole(name: string, known: readonly string[]): HivemindError {
 }
 
 /** Flags beside settings that are there already must not silently lose. */
-function checkSameRoles(settings: NodeSettings, flags: JoinFlags): void {
-  const asked = namesOf(flags.role);
-  const has = [...settings.roles.keys()];
-  if (asked.length === 0 || [...asked].sort().join() === [...has].sort().join()) return;
-  const sentence = `The settings there name the roles ${has.join(', ')}, not ${asked.join(', ')}; `;
-  throw new HivemindError('usage', `${sentence}change the file or leave out --role.`);
+function checkSame(settings: NodeSettings, path: string, flags: JoinFlags): void {
+  const { name, role, bind, advertise } = flags;
+  const check = (word: string, asked: string | undefined, has: string): void => {
+    if (asked === undefined || asked === has) return;
+    throw new HivemindError(
+      'usage',
+      `${path} has ${word} ${has}, not ${asked}; change the file or leave out --${word}.`,
+    );
+  };
+  const advertised = settings.advertise.map(endpointText).join(', ') || "the machine's own addresses";
+  check('name', name, settings.name);
+  check('role', role && sorted(namesOf(role)), sorted([...settings.roles.keys()]));
+  check('bind', bind && placesOf(bind), endpointText(settings.bind));
+  check('advertise', advertise && placesOf(advertise), advertised);
+}
+
+function sorted(names: readonly string[]): string {
+  return [...names].sort().join(', ');
+}
+
+/** Addresses with their ports, as the settings file has them. */
+function placesOf(text: string): string {
+  return namesOf(text)
+    .map((address) => endpointText(parseAddress(address)))
+    .join(', ');
 }
 
 function namesOf(text: string | undefined): readonly string[] {

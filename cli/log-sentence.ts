@@ -1,9 +1,10 @@
 /** What an entry of the event log decided, as a sentence. */
+import type { RemovalReason } from '../src/certificate/statement.ts';
 import type { Command } from '../src/control/command.ts';
 import type { LocalLogEntry } from '../src/node/local-api.ts';
 import { plural } from './count.ts';
 import { detailText } from './detail.ts';
-import { listed, nothing } from './table.ts';
+import { listed, nothing, textsIn } from './table.ts';
 
 type Detail = LocalLogEntry['detail'];
 
@@ -14,10 +15,17 @@ const sentences: Readonly<Record<Command['kind'], (detail: Detail) => string>> =
   'begin-admission': ({ name, roles }) => `${name} may join as ${namesIn(roles)} once a majority has signed`,
   'complete-admission': (detail) => `${whoIn(detail)} belongs, signed by ${namesIn(detail.signedBy)}`,
   'withdraw-admission': ({ number }) => `number ${number} was not signed in time and stays unused`,
-  'begin-removal': (detail) => `${whoIn(detail)} no longer belongs (${detail.reason})`,
+  'begin-removal': (detail) => `${whoIn(detail)} no longer belongs (${reasonIn(detail)})`,
   'complete-removal': (detail) => `the removal of ${whoIn(detail)} is signed by ${namesIn(detail.signedBy)}`,
   convict: ({ nodes }) => `down: ${namesIn(nodes)}`,
   return: (detail) => `${whoIn(detail)} is back at incarnation ${detail.incarnation}`,
+  'release-brake': ({ until }) => `whoever is accused may be convicted, however many they are, until ${until}`,
+};
+
+const reasons: Readonly<Record<RemovalReason, string>> = {
+  left: 'it left',
+  removed: 'an operator removed it',
+  reaped: 'it was down for too long',
 };
 
 /** Kinds that this version does not know are shown as they are. */
@@ -40,10 +48,14 @@ function admittedBy({ roles, usesMax }: Detail): string {
   return Array.isArray(roles) && roles.length > 0 ? `${whom} as ${namesIn(roles)}` : `${whom} with any roles`;
 }
 
+function reasonIn({ reason }: Detail): string {
+  return Object.hasOwn(reasons, String(reason)) ? reasons[reason as RemovalReason] : String(reason);
+}
+
 function whoIn({ name, number }: Detail): string {
   return `${name} (number ${number})`;
 }
 
 function namesIn(value: unknown): string {
-  return listed(Array.isArray(value) ? value.map(String) : []);
+  return listed(textsIn(value));
 }

@@ -5,17 +5,22 @@
  */
 import { Command } from 'commander';
 import { registerAgent } from './agent/command.ts';
+import { registerBench } from './bench/command.ts';
+import { registerBrake } from './brake.ts';
 import { registerConfigs, registerServices } from './configs.ts';
 import { registerControl } from './control.ts';
 import { registerLeave, registerRemove, registerStop } from './departure.ts';
 import { registerDev } from './dev/command.ts';
+import { registerEvent } from './event.ts';
 import { exitCodes, reportFailure } from './failure.ts';
 import { registerEvents, registerLog } from './history.ts';
 import { registerInit } from './init.ts';
 import { registerJoin } from './join.ts';
 import { registerMembers, registerNode } from './members.ts';
 import { endWithReader, printNote } from './output.ts';
+import { registerSim } from './sim.ts';
 import { registerRoles, registerStatus } from './status.ts';
+import { registerTags } from './tags.ts';
 import { registerToken } from './token.ts';
 import { packageVersion } from './version.ts';
 
@@ -26,7 +31,11 @@ const commands: readonly (readonly [heading: string, registers: readonly Registe
   ['Run it:', [registerDev, registerInit, registerAgent, registerJoin]],
   ['Look at the cluster:', [registerStatus, registerMembers, registerNode, registerLog, registerEvents]],
   ['Look at its work:', [registerRoles, registerServices, registerConfigs, registerControl]],
-  ['Change it:', [registerToken, registerLeave, registerRemove, registerStop]],
+  [
+    'Change it:',
+    [registerToken, registerTags, registerEvent, registerBrake, registerLeave, registerRemove, registerStop],
+  ],
+  ['Measure it:', [registerSim, registerBench]],
 ];
 
 function program(): Command {

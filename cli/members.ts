@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
-import type { LocalMembers } from '../src/node/local-api.ts';
 import { withAgent } from './agent-client.ts';
-import { type AgentOptions, agentCommand, parseLabel, showAnswer } from './agent-command.ts';
+import { type AgentOptions, agentCommand, parseLabel } from './agent-command.ts';
 import { printAnswer } from './output.ts';
-import { renderMembers, renderNode } from './render-members.ts';
+import { membersWith, renderMembers, renderNode } from './render-members.ts';
 
 interface MembersOptions extends AgentOptions {
   readonly role?: string;
@@ -21,13 +20,22 @@ export function registerNode(program: Command): void {
   const node = program.command('node').description('look at one node');
   agentCommand(node, 'show', 'show all that is known of a member')
     .argument('<name>', 'the name of the member', parseLabel)
-    .action((name: string, options: AgentOptions) => showAnswer(options, { kind: 'node', name }, renderNode));
+    .action(onNode);
 }
 
 async function onMembers(options: MembersOptions): Promise<void> {
   const { role, all } = options;
   const answer = await withAgent(options, (agent) => agent.ask({ kind: 'members' }));
-  const members = answer.members.filter((member) => role === undefined || member.roles.includes(role));
-  const chosen: LocalMembers = { ...answer, members };
-  printAnswer(chosen, options.json === true, (shown, paint) => renderMembers(shown, all === true, paint));
+  const asJson = options.json === true;
+  const printed = asJson ? { ...answer, members: membersWith(role, answer.members) } : answer;
+  printAnswer(printed, asJson, (shown, paint) => renderMembers(shown, { role, withDown: all === true }, paint));
+}
+
+async function onNode(name: string, options: AgentOptions): Promise<void> {
+  const node = await withAgent(options, async (agent) => {
+    const shown = await agent.ask({ kind: 'node', name });
+    const { tags } = await agent.ask({ kind: 'tags', name });
+    return { ...shown, tags };
+  });
+  printAnswer(node, options.json === true, renderNode);
 }

@@ -25,10 +25,18 @@ export function printNote(text: string): void {
 
 /** Ends quietly once nobody reads any more, as in `hivemind log | head`. */
 export function endWithReader(): void {
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit();
-    throw error;
-  });
+  process.stdout.on('error', onUnwritable);
+}
+
+/** For an agent, which matters more than what it says: it goes on when that cannot be written any more. */
+export function outliveReader(): void {
+  process.stdout.off('error', onUnwritable);
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+}
+
+function onUnwritable(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') process.exit();
+  throw error;
 }
 
 /**

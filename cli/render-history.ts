@@ -1,6 +1,6 @@
 /** Lists in time: every line stands for itself, so that `--follow` and a list look the same. */
 import type { LocalEvent, LocalEvents, LocalLog, LocalLogEntry } from '../src/node/local-api.ts';
-import { detailText } from './detail.ts';
+import { eventSentence } from './event-sentence.ts';
 import { logSentence } from './log-sentence.ts';
 import type { Paint, Tone } from './paint.ts';
 import { nothing } from './table.ts';
@@ -9,7 +9,7 @@ const indexCharacters = 7;
 /** As `2026-10-01T10:00:00.000Z`. */
 const timeCharacters = 24;
 const kindCharacters = 19;
-const eventKindCharacters = 12;
+const eventKindCharacters = 17;
 const nodeCharacters = 12;
 
 export function renderLog(log: LocalLog, paint: Paint): string {
@@ -30,6 +30,9 @@ const eventTones: Readonly<Record<string, Tone>> = {
   suspected: 'doubtful',
   'accused-me': 'doubtful',
   down: 'bad',
+  brake: 'doubtful',
+  'datagrams-blocked': 'bad',
+  'datagrams-open': 'good',
 };
 
 export function renderEvents(answer: LocalEvents, paint: Paint): string {
@@ -42,10 +45,5 @@ export function renderEvent(event: LocalEvent, paint: Paint): string {
   const word = kind.padEnd(eventKindCharacters);
   const tone = Object.hasOwn(eventTones, kind) ? eventTones[kind] : undefined;
   const head = `${paint('heading', at.padEnd(timeCharacters))}  ${tone === undefined ? word : paint(tone, word)}`;
-  return `${head}  ${node.padEnd(nodeCharacters)}  ${detailText(besideNode(event))}`.trimEnd();
-}
-
-/** The detail without what the column of the node says already. */
-function besideNode({ node, detail }: LocalEvent): LocalEvent['detail'] {
-  return Object.fromEntries(Object.entries(detail).filter(([, value]) => value !== node));
+  return `${head}  ${node.padEnd(nodeCharacters)}  ${eventSentence(event)}`.trimEnd();
 }

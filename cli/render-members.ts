@@ -1,7 +1,7 @@
-import type { LocalMember, LocalMembers, LocalNode } from '../src/node/local-api.ts';
+import type { LocalMember, LocalMembers, LocalNode, LocalTags } from '../src/node/local-api.ts';
 import { plural } from './count.ts';
 import type { Paint, Tone } from './paint.ts';
-import { facts, listed, type TonedText, table } from './table.ts';
+import { facts, firstOf, listed, type TonedText, table } from './table.ts';
 
 export type MemberStatus = LocalMember['status'];
 
@@ -15,8 +15,18 @@ const reservations: Readonly<Record<LocalMembers['pane'], string>> = {
   unknown: ' This is its own view: it has just started, and heard from no control node yet.',
 };
 
-export function renderMembers(answer: LocalMembers, withDown: boolean, paint: Paint): string {
-  const { observer, members } = answer;
+/** Which of the answer's members are wanted. */
+export interface MemberChoice {
+  readonly role: string | undefined;
+  readonly withDown: boolean;
+}
+
+export function membersWith(role: string | undefined, members: readonly LocalMember[]): readonly LocalMember[] {
+  return role === undefined ? members : members.filter((member) => member.roles.includes(role));
+}
+
+export function renderMembers(answer: LocalMembers, { role, withDown }: MemberChoice, paint: Paint): string {
+  const members = membersWith(role, answer.members);
   const shown = withDown ? members : members.filter((member) => member.status !== 'down');
   const rows = shown.map((member) => [
     member.name,
@@ -29,17 +39,24 @@ export function renderMembers(answer: LocalMembers, withDown: boolean, paint: Pa
   const headings = ['NAME', 'NUMBER', 'ROLES', 'STATUS', 'INCARNATION', 'ADDRESSES'];
   const lines = [table(headings, rows, paint), ''];
   if (shown.length < members.length) lines.push(downLine(members));
-  lines.push(`As ${observer} sees it: ${plural(members.length, 'member')}.${reservations[answer.pane]}`);
+  lines.push(closing(answer, members.length));
   return lines.join('\n');
 }
 
-/** Names that are written out before they are only counted. */
-const namesMax = 8;
+/** Whose word the list is, and what it is worth (CS-13). */
+function closing({ source, observer, size, pane, members: { length: known } }: LocalMembers, listed: number): string {
+  const count = plural(listed, 'member');
+  if (source === 'pane') {
+    const reservation = pane === 'no-quorum' ? ' That was decided last: it has no quorum.' : '';
+    return `As the control pane lists them for ${observer}: ${count}.${reservation}`;
+  }
+  const part = `It knows ${known} of the cluster's ${size}; the control pane, which knows all, did not answer.`;
+  return `As ${observer} sees it: ${count}.${known < size ? ` ${part}` : reservations[pane]}`;
+}
 
 function downLine(members: readonly LocalMember[]): string {
   const names = members.filter((member) => member.status === 'down').map((member) => member.name);
-  const more = names.length > namesMax ? ` and ${names.length - namesMax} more` : '';
-  return `Down, and listed with --all: ${names.slice(0, namesMax).join(', ')}${more}.`;
+  return `Down, and listed with --all: ${firstOf(names)}.`;
 }
 
 export function statusCell(member: Pick<LocalMember, 'status' | 'hint'>): TonedText {
@@ -47,7 +64,12 @@ export function statusCell(member: Pick<LocalMember, 'status' | 'hint'>): TonedT
   return { text: status === 'down' && member.hint ? 'down (hint)' : status, tone: tones[status] };
 }
 
-export function renderNode(node: LocalNode, paint: Paint): string {
+/** A member with the tags that it has set, as far as anybody could be asked for them. */
+export interface TaggedNode extends LocalNode {
+  readonly tags: LocalTags['tags'];
+}
+
+export function renderNode(node: TaggedNode, paint: Paint): string {
   const status = statusCell(node);
   const sheet = facts(
     [
@@ -57,6 +79,7 @@ export function renderNode(node: LocalNode, paint: Paint): string {
       ['Incarnation', node.incarnation],
       ['Addresses', listed(node.addresses)],
       ['Roles', listed(node.roles)],
+      ['Tags', listed(Object.entries(node.tags).map(([key, value]) => `${key}=${value}`))],
       ['Key', node.key],
     ],
     paint,

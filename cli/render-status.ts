@@ -18,7 +18,7 @@ export function renderStatus(status: LocalStatus, paint: Paint): string {
     ['Leader', pane.leader ?? 'not known'],
     ['Control nodes', listed(pane.controlNodes)],
     ['Log index', pane.logIndex],
-    ['View', `${plural(view.size, 'member')}: ${view.alive} alive, ${view.suspect} suspect, ${view.down} down`],
+    ...viewFacts(view),
     ['Load', loadText(status.load)],
     ...counterFacts('Dropped', status.drops),
     ...counterFacts('Counted', status.counters),
@@ -56,6 +56,24 @@ function paneFacts(pane: LocalStatus['pane']): readonly Fact[] {
       return [['Control pane', { text, tone: 'doubtful' }]];
     }
   }
+}
+
+/** HM-15: how much of the cluster this node keeps, and as what; one member may be several of these. */
+function viewFacts(view: LocalStatus['view']): readonly Fact[] {
+  const { size, cluster, complete, alive, suspect, down } = view;
+  const extent = complete ? `complete, ${plural(size, 'member')}` : `${size} of ${plural(cluster, 'member')}`;
+  const kept = [
+    plural(view.subjects, 'subject'),
+    plural(view.observers, 'observer'),
+    plural(view.coObservers, 'co-observer'),
+    `${view.reserve} in reserve`,
+    plural(view.control, 'control node'),
+    `${plural(view.peers, 'peer')} of related roles`,
+  ];
+  return [
+    ['View', `${extent}: ${alive} alive, ${suspect} suspect, ${down} down`],
+    ['Kept as', kept.join(', ')],
+  ];
 }
 
 const bytesPerGibibyte = 2 ** 30;

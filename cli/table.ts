@@ -47,6 +47,20 @@ export function listed(names: readonly string[]): string {
   return names.length > 0 ? names.join(', ') : nothing;
 }
 
+/** Names that are written out before they are only counted. */
+const namesMax = 8;
+
+/** The first names, and how many more there are. */
+export function firstOf(names: readonly string[], most: number = namesMax): string {
+  if (names.length <= most) return listed(names);
+  return `${names.slice(0, most).join(', ')} and ${names.length - most} more`;
+}
+
+/** A list of texts in an answer that may hold anything. */
+export function textsIn(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.map(String) : [];
+}
+
 function isNumeric(cells: readonly Cell[]): boolean {
   const present = cells.filter((cell) => cell !== nothing);
   return present.length > 0 && present.every((cell) => typeof cell === 'number');

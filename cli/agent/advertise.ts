@@ -4,8 +4,7 @@ import { networkInterfaces } from 'node:os';
 import { HivemindError } from '../../src/error.ts';
 import { type Address, type Endpoint, endpointsPerNodeMax } from '../../src/identity.ts';
 import { resolveAddress } from '../../src/net/resolve.ts';
-
-const wildcards: ReadonlySet<string> = new Set(['0.0.0.0', '::']);
+import { isWildcard } from '../ip-address.ts';
 
 /**
  * Where to listen: an address stands for itself, a name for its first address.
@@ -21,14 +20,10 @@ export async function resolveLocal(bind: Address): Promise<Endpoint> {
 /** @throws HivemindError `address-unreachable` when a name does not resolve, `address-invalid` when there is none */
 export async function advertisedEndpoints(bind: Endpoint, advertise: readonly Address[]): Promise<readonly Endpoint[]> {
   const written = await Promise.all(advertise.map((address) => resolveAddress(address)));
-  const endpoints = written.length > 0 ? written.flat() : isWildcard(bind) ? machineEndpoints(bind) : [bind];
+  const endpoints = written.length > 0 ? written.flat() : isWildcard(bind.host) ? machineEndpoints(bind) : [bind];
   if (endpoints.length > 0) return endpoints.slice(0, endpointsPerNodeMax);
   const sentence = 'This machine has no address to advertise; write one under advertise: in hivemind.yaml.';
   throw new HivemindError('address-invalid', sentence);
-}
-
-function isWildcard(bind: Endpoint): boolean {
-  return wildcards.has(bind.host);
 }
 
 /** The addresses of the machine's interfaces, IPv4 first; loopback only when there is nothing else. */

@@ -10,9 +10,8 @@ import { type Endpoint, endpointText, type NodeNumber, wallText } from '../../sr
 import { answerAsJoiner, type Joined } from '../../src/member/joining.ts';
 import { encodeMemory } from '../../src/member/memory.ts';
 import { type LocalListener, listenLocal } from '../../src/net/local-socket.ts';
-import { listenStreams, type TlsStreams } from '../../src/net/streams.ts';
+import { type ClosedPeer, listenStreams, type TlsStreams } from '../../src/net/streams.ts';
 import { bindDatagrams, type UdpDatagrams } from '../../src/net/udp.ts';
-import { describeEvent } from '../../src/node/describe.ts';
 import { EventRing } from '../../src/node/event-ring.ts';
 import { readLocalRequest } from '../../src/node/local-request.ts';
 import { LocalService } from '../../src/node/local-service.ts';
@@ -34,9 +33,12 @@ import { systemRandom } from '../../src/system/random.ts';
 import { runtimeFolder, socketPath } from '../../src/system/runtime-folder.ts';
 import { packageVersion } from '../version.ts';
 import { advertisedEndpoints, resolveLocal } from './advertise.ts';
+import { EndSignal } from './end-signal.ts';
 import { checkCluster, checkRoles, type Identity, rememberedIdentity } from './identity.ts';
 import { joinCluster } from './join-cluster.ts';
 import { NodeFolder, type NodeKeys, readTokenFile } from './node-folder.ts';
+import { heedNews } from './node-news.ts';
+import { OpenedThings } from './opened-things.ts';
 import { configureRoles } from './role-catalog.ts';
 
 /** What the agent did so far, for its operator. */
@@ -83,22 +85,6 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   }
 }
 
-/** What has to be closed again, the last opened first. */
-class OpenedThings {
-  private readonly closers: (() => Promise<void>)[] = [];
-  isClosed = false;
-
-  add<T>(close: (thing: T) => Promise<void>, thing: T): T {
-    this.closers.unshift(() => close(thing));
-    return thing;
-  }
-
-  async close(): Promise<void> {
-    this.isClosed = true;
-    for (const close of this.closers.splice(0)) await close();
-  }
-}
-
 class AgentStart {
   private readonly options: AgentOptions;
   private readonly folder: NodeFolder;
@@ -114,6 +100,7 @@ class AgentStart {
 
   async run(): Promise<Agent> {
     const { settings, settingsPath, log } = this.options;
+    const socketAt = this.socketPath();
     const roles = await configureRoles(settings.roles.values(), settingsPath);
     const keys = await this.folder.keys();
     const remembered = await rememberedIdentity(this.folder, log);
@@ -128,16 +115,11 @@ class AgentStart {
     const end = new EndSignal();
     const node = this.makeNode({ identity, keys, roles, endpoints, logStore, storedLog, end });
     this.node = node;
-    node.onEvent((event) => events.add(describeEvent(node.member, event, node.time)));
-    node.onEvent((event) => {
-      // Not at once: the answer to its leave is still on its way to it.
-      if (event.kind === 'left') systemClock.after(farewellMs, () => streams.disconnect(event.number));
-      if (event.kind === 'removed-me') end.resolve('this node does not belong to the cluster any more');
-    });
+    heedNews({ node, events, streams, end, log });
     this.opened.add(async (running: Node) => running.stop(), node);
     node.start(datagrams, streams);
     const supervisor = this.startRoles(node, roles, events);
-    const socket = await this.openSocket(node, supervisor, events, end, { datagrams, streams });
+    const socket = await this.openSocket(socketAt, { node, supervisor, events, end, datagrams, streams });
     void this.watchGossip(node);
     this.options.onStage({ stage: 'ready', socket: socket.path });
     log.info('agent ready', { number: identity.number, socket: socket.path });
@@ -223,12 +205,19 @@ class AgentStart {
       verifyPeer: (claim) => this.node?.verifyPeer(claim) ?? { kind: 'stranger' },
       onRequest: async (from, body) => (await this.node?.onRequest(from, body)) ?? answerAsJoiner(body),
       onPost: (from, body) => this.node?.onPost(from, body),
+      onPeerClosed: (closed) => this.onPeerClosed(closed),
       clock: systemClock,
       log,
     });
     this.opened.add((open: TlsStreams) => open.close(), streams);
     onStage({ stage: 'listening', address: endpointText(bind) });
     return { datagrams, streams };
+  }
+
+  /** Members keep streams to their observers: the end of one that a member made here may be the member's own. */
+  private onPeerClosed({ direction, peer, reason }: ClosedPeer): void {
+    if (direction === 'outgoing' || reason !== 'broken') return;
+    if (peer.kind === 'member') this.node?.onStreamBroken(peer.number);
   }
 
   private async openLog(
@@ -264,6 +253,7 @@ class AgentStart {
         storedLog,
         random: systemRandom,
         swim: detection(this.options.settings),
+        reapAfterMs: this.options.settings.membership.reapAfterMs,
       },
       {
         clock: systemClock,
@@ -303,14 +293,25 @@ class AgentStart {
     return supervisor;
   }
 
+  /** Asked for before anything else: a node that is admitted and then cannot be talked to would be of no use. */
+  private socketPath(): string {
+    const { settings, socketFolder } = this.options;
+    return socketPath(socketFolder ?? runtimeFolder(), `${settings.name}.sock`);
+  }
+
   private async openSocket(
-    node: Node,
-    supervisor: Supervisor,
-    events: EventRing,
-    end: EndSignal,
-    sockets: { readonly datagrams: UdpDatagrams; readonly streams: TlsStreams },
+    path: string,
+    parts: {
+      readonly node: Node;
+      readonly supervisor: Supervisor;
+      readonly events: EventRing;
+      readonly end: EndSignal;
+      readonly datagrams: UdpDatagrams;
+      readonly streams: TlsStreams;
+    },
   ): Promise<LocalListener> {
-    const { settings, socketFolder, log } = this.options;
+    const { node, supervisor, events, end, datagrams, streams } = parts;
+    const { socketFolder, log } = this.options;
     const service = new LocalService({
       node,
       random: systemRandom,
@@ -318,12 +319,12 @@ class AgentStart {
       version: packageVersion(),
       startedAt: systemClock.wallNow(),
       roles: () => supervisor.statuses(),
-      counters: () => ({ ...sockets.datagrams.counters, ...sockets.streams.counters }),
+      counters: () => ({ ...datagrams.counters, ...streams.counters }),
       onStop: () => end.resolve('it was asked to stop'),
     });
     if (socketFolder !== undefined) makeFolder(socketFolder);
     const listener = await listenLocal({
-      path: socketPath(socketFolder ?? runtimeFolder(), `${settings.name}.sock`),
+      path,
       onRequest: async (body) => pack(await service.answer(readLocalRequest(body))),
       onSubscribe: async (body, call) => {
         const request = readLocalRequest(body);
@@ -356,22 +357,5 @@ function detection({ detection: { profile, stallToleranceMs } }: NodeSettings): 
   return { ...swimProfiles[profile], ...(stallToleranceMs === undefined ? {} : { stallToleranceMs }) };
 }
 
-/** Connections with a member that was removed are closed after this; its requests are refused from the first moment. */
-const farewellMs = 1_000;
 const gossipLookMs = 100;
 const gossipPatienceMs = 60_000;
-
-class EndSignal {
-  readonly promise: Promise<string>;
-  resolve: (why: string) => void = () => {};
-  reject: (reason: HivemindError) => void = () => {};
-
-  constructor() {
-    this.promise = new Promise((resolve, reject) => {
-      this.resolve = resolve;
-      this.reject = reject;
-    });
-    // Whoever never waits for the end is not to be killed by it.
-    this.promise.catch(() => {});
-  }
-}

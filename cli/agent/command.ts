@@ -1,9 +1,7 @@
 /** `hivemind agent`: runs the node that a settings file describes, until it is told to stop. */
-import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { HivemindError } from '../../src/error.ts';
 import { untilInterrupted } from '../interruption.ts';
-import { printLine } from '../output.ts';
+import { outliveReader, printLine } from '../output.ts';
 import type { AgentStage } from './agent.ts';
 
 /** A stop that takes longer than this is cut short. */
@@ -23,20 +21,10 @@ export function registerAgent(program: Command): void {
     .option('--socket-folder <folder>', "where its unix socket goes, in place of this user's runtime folder")
     .option('--json', 'print each stage as one line of JSON')
     .action(async (flags: AgentFlags) => {
-      const text = await readSettings(flags.config);
-      const { parseSettings } = await import('../../src/settings/settings.ts');
-      const settings = parseSettings(text, flags.config);
+      const { loadSettings } = await import('../settings-file.ts');
+      const settings = await loadSettings(flags.config);
       await runAgent({ ...flags, settings, settingsPath: flags.config, patient: true });
     });
-}
-
-/** @throws HivemindError `settings-invalid` when the file cannot be read */
-export async function readSettings(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    throw new HivemindError('settings-invalid', `${path} cannot be read; name the settings file with --config.`, cause);
-  }
 }
 
 export interface RunAgentOptions {
@@ -49,12 +37,14 @@ export interface RunAgentOptions {
 
 /** Starts the agent and resolves when it has stopped: by a signal, by its parent's end, or because it left. */
 export async function runAgent(options: RunAgentOptions): Promise<void> {
-  const [{ startAgent }, { createLogger }] = await Promise.all([
+  outliveReader();
+  const [{ startAgent }, { createLogger }, { forgivingLogger }] = await Promise.all([
     import('./agent.ts'),
     import('../../src/system/logger.ts'),
+    import('./forgiving-logger.ts'),
   ]);
   const { settings, settingsPath, socketFolder, patient } = options;
-  const log = await createLogger({ level: settings.log.level });
+  const log = forgivingLogger(await createLogger({ level: settings.log.level }));
   const signal = untilInterrupted();
   const agent = await startAgent({
     settings,

@@ -1,12 +1,13 @@
 /** The processes of a dev cluster: each an agent of its own, in a process group of its own. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { prepareLayout } from '../../roles/nginx/layout.ts';
 import { findBinary, NginxProcess } from '../../roles/nginx/process.ts';
 import { HivemindError } from '../../src/error.ts';
 import { makeFolder } from '../../src/store/folder.ts';
 import { socketPath } from '../../src/system/runtime-folder.ts';
+import { lastLine } from './last-line.ts';
 import { controlNames, memberNames, nginxName, nodeNames } from './plan.ts';
 
 /** An agent that does not end by itself within this is killed. */
@@ -17,6 +18,9 @@ export type OnExit = (name: string, code: number | null, signal: string | null) 
 export class DevCluster {
   readonly folder: string;
   private readonly children = new Map<string, ChildProcess>();
+  /** Agents that ended although nobody ended them, and how. */
+  private readonly deaths = new Map<string, string>();
+  private readonly killed = new Set<ChildProcess>();
   private readonly onExit: OnExit;
   private stopping = false;
 
@@ -42,12 +46,20 @@ export class DevCluster {
     return this.children.get(name)?.pid;
   }
 
+  /** An agent that ended by itself and was not started again, and what it said last. */
+  firstDeath(): string | undefined {
+    const [death] = this.deaths;
+    return death?.join(' ');
+  }
+
   /** @throws HivemindError `not-found`, `refused` when it runs already */
   start(name: string): void {
     this.check(name);
     if (this.isRunning(name)) throw new HivemindError('refused', `${name} runs already.`);
     // Its output goes to a file, and it is not in this terminal's group: only this process tells it to stop.
-    const log = openSync(join(this.folder, name, 'agent.log'), 'a', 0o600);
+    const logPath = join(this.folder, name, 'agent.log');
+    const log = openSync(logPath, 'a', 0o600);
+    const logStart = fstatSync(log).size;
     const settings = join(this.folder, name, 'hivemind.yaml');
     const words = ['agent', '--config', settings, '--socket-folder', this.socketFolder, '--json'];
     const program = process.argv[1] as string;
@@ -57,9 +69,14 @@ export class DevCluster {
     });
     closeSync(log);
     this.children.set(name, child);
+    this.deaths.delete(name);
     child.once('exit', (code, signal) => {
       this.children.delete(name);
-      if (!this.stopping) this.onExit(name, code, signal);
+      if (this.stopping) return;
+      this.onExit(name, code, signal);
+      if (this.killed.has(child)) return;
+      const last = lastLine(logPath, logStart) ?? 'it said nothing';
+      this.deaths.set(name, `ended with ${signal ?? `exit code ${code}`}: ${last}`);
     });
   }
 
@@ -70,6 +87,7 @@ export class DevCluster {
     if (child === undefined)
       throw new HivemindError('refused', `${name} does not run; \`hivemind dev start ${name}\` starts it.`);
     const ended = exited(child);
+    this.killed.add(child);
     child.kill('SIGKILL');
     await ended;
   }

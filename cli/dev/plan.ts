@@ -1,10 +1,11 @@
 /** What a dev cluster consists of: its nodes, where each listens, and the settings files that say so. */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { HivemindError } from '../../src/error.ts';
-import type { Address } from '../../src/identity.ts';
+import { type Address, isPort } from '../../src/identity.ts';
 import { writeSettings } from '../../src/settings/draft.ts';
 import { writeFileAtomically } from '../../src/store/atomic-file.ts';
 import { makeFolder } from '../../src/store/folder.ts';
@@ -79,15 +80,35 @@ export async function planCluster(folder: string): Promise<Planned> {
 async function readPlan(path: string): Promise<DevPlan | undefined> {
   if (!existsSync(path)) return undefined;
   try {
-    const plan = JSON.parse(await readFile(path, 'utf8')) as DevPlan;
-    if (plan.version === planVersion) return plan;
+    const plan: unknown = JSON.parse(await readFile(path, 'utf8'));
+    if (isPlan(plan)) return plan;
   } catch {
     // Told below, like any other file that cannot be used.
   }
   throw new HivemindError(
     'data-format',
-    `${path} is of another version; remove the cluster with \`hivemind dev reset\`.`,
+    `${path} is damaged or of another version; remove the cluster with \`hivemind dev reset\`.`,
   );
+}
+
+function isPlan(value: unknown): value is DevPlan {
+  if (!isRecord(value) || value.version !== planVersion) return false;
+  const { ports, pages, dns, nginx } = value;
+  if (!isRecord(ports) || !nodeNames.every((name) => isUsablePort(ports[name]))) return false;
+  if (!Array.isArray(pages) || pages.length !== hostNames.length) return false;
+  return [...pages, dns, nginx].every(isPlace);
+}
+
+function isPlace(value: unknown): boolean {
+  return isRecord(value) && typeof value.host === 'string' && isIP(value.host) !== 0 && isUsablePort(value.port);
+}
+
+function isUsablePort(value: unknown): boolean {
+  return typeof value === 'number' && isPort(value);
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
 }
 
 class PortChooser {

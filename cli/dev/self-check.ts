@@ -70,7 +70,11 @@ export class SelfCheck {
   private async see(step: string, look: Look): Promise<boolean> {
     const until = performance.now() + stepPatienceMs;
     let reason = 'nothing was seen';
+    let death: string | undefined;
     while (performance.now() < until && !this.signal.aborted) {
+      // What a dead agent owes is not waited for.
+      death = this.cluster.firstDeath();
+      if (death !== undefined) break;
       try {
         const seen = await look();
         if (seen !== undefined) {
@@ -82,7 +86,8 @@ export class SelfCheck {
       }
       await wait(lookMs);
     }
-    const why = this.signal.aborted ? 'interrupted' : `not within ${stepPatienceMs / 1_000} s: ${reason}`;
+    const late = `not within ${stepPatienceMs / 1_000} s: ${reason}`;
+    const why = this.signal.aborted ? 'interrupted' : (death ?? late);
     this.report.failure(step, `${why}; the agents' logs are in ${this.cluster.folder}/NAME/agent.log`);
     return false;
   }

@@ -71,6 +71,11 @@ export class Configs {
     return this.byRole.get(role)?.get(owner);
   }
 
+  holdsAnyOf(owner: NodeNumber): boolean {
+    for (const owners of this.byRole.values()) if (owners.has(owner)) return true;
+    return false;
+  }
+
   /** All configs of a role, by owner's number: the same array until one of them changes. */
   list(role: string): readonly Config[] {
     const sorted = this.sorted.get(role);

@@ -1,5 +1,6 @@
 /** What an agent of a small cluster answers. */
 import type {
+  LocalBrake,
   LocalConfigs,
   LocalEvent,
   LocalLogEntry,
@@ -8,6 +9,7 @@ import type {
   LocalNode,
   LocalPane,
   LocalStatus,
+  LocalTags,
 } from '../../src/node/local-api.ts';
 
 export const since = '2026-10-01T10:00:00.000Z';
@@ -20,6 +22,8 @@ function member(number: number, name: string, status: LocalMember['status'], ...
 
 export const members: LocalMembers = {
   observer: 'atlas',
+  source: 'view',
+  size: 5,
   pane: 'healthy',
   members: [
     member(1, 'control-1', 'alive', 'control'),
@@ -60,12 +64,29 @@ export const status: LocalStatus = {
     heardAt: later,
     controlNodes: ['control-1', 'control-2', 'control-3'],
   },
-  view: { size: 5, alive: 2, suspect: 1, down: 2 },
+  view: {
+    size: 5,
+    alive: 2,
+    suspect: 1,
+    down: 2,
+    cluster: 5,
+    complete: true,
+    subjects: 4,
+    observers: 4,
+    coObservers: 1,
+    reserve: 0,
+    control: 1,
+    peers: 0,
+  },
   leaving: false,
   load: { cores: 4, load15: 0.4242, memoryFreeBytes: 3 * 2 ** 30, memoryTotalBytes: 8 * 2 ** 30 },
   drops: { replayed: 3, malformed: 0 },
   counters: { requestsAnswered: 12, refused: 0 },
 };
+
+export const tags: LocalTags = { node: 'atlas', seq: 3, tags: { note: 'a=b, c', rack: 'b2' } };
+
+export const brake: LocalBrake = { on: true, since, accused: Array.from({ length: 12 }, (_, at) => `host-${at + 1}`) };
 
 export const pane: LocalPane = {
   nodes: [
@@ -125,11 +146,28 @@ export const entries: readonly LocalLogEntry[] = [
   },
   { index: 5, term: 3, at, kind: 'convict', detail: { nodes: ['chronos', 'daphne'] } },
   { index: 6, term: 3, at, kind: 'return', detail: { number: 14, name: 'daphne', incarnation: 1 } },
-  { index: 7, term: 3, at, kind: 'begin-removal', detail: { number: 14, name: 'daphne', reason: 'left' } },
-  { index: 8, term: 3, at, kind: 'of-a-later-version', detail: { color: 'blue', tags: [1, 2], none: [] } },
+  { index: 7, term: 3, at, kind: 'begin-removal', detail: { number: 14, name: 'daphne', reason: 'reaped' } },
+  { index: 8, term: 3, at, kind: 'release-brake', detail: { until: later } },
+  { index: 9, term: 3, at, kind: 'of-a-later-version', detail: { color: 'blue', tags: [1, 2], none: [] } },
 ];
 
 export const events: readonly LocalEvent[] = [
   { at, kind: 'joined', node: 'boreas', detail: { number: 12, name: 'boreas', roles: ['host'] } },
   { at: later, kind: 'pane', detail: { state: 'no-quorum', since: later } },
+  { at, kind: 'user-event', node: 'web-1', detail: { number: 15, event: 'deploy', payload: 'v42' } },
+  { at, kind: 'user-event', node: 'web-1', detail: { number: 15, event: 'tick', payload: '' } },
+  { at, kind: 'view', detail: { members: 62, size: 4_000 } },
+  { at, kind: 'view', detail: { members: 5, size: 5 } },
+  { at, kind: 'datagrams-open', node: 'boreas', detail: { number: 12 } },
+  { at, kind: 'brake', detail: { on: false, accused: [] } },
+];
+
+export const alarms: readonly LocalEvent[] = [
+  { at, kind: 'brake', detail: { on: true, accused: ['atlas', 'boreas'] } },
+  {
+    at,
+    kind: 'datagrams-blocked',
+    node: 'boreas',
+    detail: { number: 12, endpoints: ['10.0.0.12:7100', '[fd00::12]:7100'] },
+  },
 ];

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ import { type LocalListener, listenLocal } from '../../src/net/local-socket.ts';
 import type { LocalEvent, LocalLogEntry, LocalRequest } from '../../src/node/local-api.ts';
 import { pack, unpack } from '../../src/packed.ts';
 import { silentLogger } from '../../src/seam/logger.ts';
-import { configs, entries, events, members, node, pane, status } from './answers.ts';
+import { brake, configs, entries, events, later, members, node, pane, status, tags } from './answers.ts';
 
 const program = join(import.meta.dirname, '../../cli/main.ts');
 const tsx = import.meta.resolve('tsx');
@@ -92,6 +92,15 @@ function answer(request: LocalRequest): unknown {
       throw new HivemindError('no-quorum', 'The control pane has no quorum; the leave is kept and asked for again.');
     case 'remove':
       return { index: 10 };
+    case 'send-event':
+      return { index: 0 };
+    case 'tags':
+    case 'set-tags':
+      return tags;
+    case 'brake':
+      return asked.some(({ kind }) => kind === 'release-brake') ? { ...brake, releasedUntil: later } : brake;
+    case 'release-brake':
+      return { index: 11 };
     case 'stop':
       return { not: 'what was promised' };
   }
@@ -183,6 +192,30 @@ describe('the agent that is asked', () => {
   });
 });
 
+describe('a command that changes the own node', () => {
+  test('is refused while several agents run on this machine and none is named', async () => {
+    const [leave, stop, set] = await Promise.all([
+      run('leave'),
+      run('stop', '--json'),
+      run('tags', 'set', 'rack=b2', '--json'),
+    ]);
+    const sentence = 'Several agents run on this machine: atlas, aurora, boreas; ';
+    assert.equal(leave.stderr, `${sentence}say which with --node, or its socket with --socket.\n`);
+    assert.deepEqual([leave.code, stop.code, set.code], [2, 2, 2]);
+    assert.equal(JSON.parse(stop.stdout).error.code, 'usage');
+    assert(!asked.some(({ kind }) => kind === 'stop' || kind === 'set-tags'));
+  });
+
+  test('takes the only agent there is', async () => {
+    const alone = { cwd: folder, env: { ...inherited, HIVEMIND_RUNTIME_DIR: join(folder, 'alone') } };
+    mkdirSync(join(folder, 'alone'), { mode: 0o700 });
+    const agent = await agentAt(join(folder, 'alone', 'zephyr.sock'), 'zephyr');
+    const leave = await outcomeOf(spawn(process.execPath, ['--import', tsx, program, 'leave'], alone));
+    await agent.close();
+    assert.match(leave.stderr, /^The control pane has no quorum/);
+  });
+});
+
 describe('every answer', () => {
   test('is one JSON document with --json', async () => {
     const ask = async (...words: readonly string[]): Promise<unknown> => JSON.parse((await run(...words)).stdout);
@@ -192,7 +225,7 @@ describe('every answer', () => {
       ask('control', 'ls', '--json'),
     ]);
     assert.deepEqual(ofHosts, { ...members, members: members.members.filter(({ roles }) => roles.includes('host')) });
-    assert.deepEqual([ofNode, ofPane], [node, pane]);
+    assert.deepEqual([ofNode, ofPane], [{ ...node, tags: tags.tags }, pane]);
     const [services, owners, roles] = await Promise.all([
       ask('service', 'ls', '--json'),
       ask('config', 'ls', 'host', '--json'),
@@ -222,9 +255,80 @@ describe('every answer', () => {
   });
 });
 
+describe('an event of the operator', () => {
+  test('is sent with its payload, and the answer says no more than is known', async () => {
+    const [plain, json] = await Promise.all([run('event', 'deploy', 'v42'), run('event', 'tick', '--json')]);
+    assert.equal(plain.stdout, 'deploy goes to all members by gossip; `hivemind events` shows it once on each.\n');
+    assert.deepEqual(JSON.parse(json.stdout), { event: 'tick', payload: '' });
+    const sent = asked.filter(({ kind }) => kind === 'send-event');
+    assert.deepEqual(sent.map((request) => JSON.stringify(request)).sort(), [
+      '{"kind":"send-event","name":"deploy","payload":"v42"}',
+      '{"kind":"send-event","name":"tick","payload":""}',
+    ]);
+  });
+
+  test('is refused before it is sent when its name is none or its payload too large', async () => {
+    const [name, payload] = await Promise.all([run('event', 'New_Deploy'), run('event', 'deploy', 'ü'.repeat(257))]);
+    assert.deepEqual([name.code, payload.code], [2, 2]);
+    assert.match(payload.stderr, /^The payload takes 514 bytes, and an event carries 512; /);
+    assert(isSentence(name.stderr) && isSentence(payload.stderr));
+  });
+});
+
+describe('tags', () => {
+  test('are shown of this node or another, set and dropped', async () => {
+    const [shown, json, set] = await Promise.all([
+      run('tags', 'atlas'),
+      run('tags', '--json'),
+      run('tags', 'set', 'rack=b2', 'note=a=b, c', '--drop', 'old', 'older', '--node', 'aurora', '--json'),
+    ]);
+    assert.match(shown.stdout, /^TAG {3}VALUE\n[\s\S]*Tags of atlas, changed 3 times\.\n$/);
+    assert.deepEqual([JSON.parse(json.stdout), JSON.parse(set.stdout)], [tags, tags]);
+    const request = asked.find(({ kind }) => kind === 'set-tags');
+    const wanted = { kind: 'set-tags', set: { rack: 'b2', note: 'a=b, c' }, drop: ['old', 'older'] };
+    assert.deepEqual(request, wanted);
+  });
+
+  test('are refused when they are none, too large, or set and dropped at once', async () => {
+    const outcomes = await Promise.all([
+      run('tags', 'set'),
+      run('tags', 'set', 'rack'),
+      run('tags', 'set', 'rack=b2', '--drop', 'rack'),
+      run('tags', 'set', `rack=${'b'.repeat(8_189)}`),
+    ]);
+    assert.deepEqual(
+      outcomes.map(({ code }) => code),
+      [2, 2, 2, 1],
+    );
+    for (const { stderr } of outcomes) assert(isSentence(stderr), stderr);
+    assert.match(outcomes[3]?.stderr ?? '', /^These tags take 8193 bytes; 8192 is the most/);
+  });
+});
+
+describe('the brake', () => {
+  test('is shown with the size of the cluster, and released for a while', async () => {
+    const status = await run('brake', 'status', '--json');
+    assert.deepEqual(JSON.parse(status.stdout), { ...brake, members: 5 });
+    const [released, tooLong] = await Promise.all([
+      run('brake', 'release', '--for', '20m'),
+      run('brake', 'release', '--for', '2h'),
+    ]);
+    assert.equal(released.stdout, `The brake is released until ${later}, as decided by log entry 11.\n`);
+    assert.deepEqual(
+      asked.filter(({ kind }) => kind === 'release-brake'),
+      [{ kind: 'release-brake', forMs: 1_200_000 }],
+    );
+    assert.equal(tooLong.code, 2);
+    assert(isSentence(tooLong.stderr), tooLong.stderr);
+  });
+});
+
 describe('every failure is one sentence', () => {
   test('with exit code 1 when the agent refuses, and its code in the JSON', async () => {
-    const [leave, unknown] = await Promise.all([run('leave'), run('node', 'show', 'nobody', '--json')]);
+    const [leave, unknown] = await Promise.all([
+      run('leave', '--node', 'atlas'),
+      run('node', 'show', 'nobody', '--json'),
+    ]);
     assert.equal(leave.stderr, 'The control pane has no quorum; the leave is kept and asked for again.\n');
     assert.deepEqual([leave.code, leave.stdout], [1, '']);
     const error = { code: 'not-found', message: 'No member is called nobody; look.' };
@@ -248,6 +352,61 @@ describe('every failure is one sentence', () => {
     assert.equal(JSON.parse(role.stdout).error.code, 'usage');
     assert(isSentence(role.stderr), role.stderr);
     assert.match(none.stderr, /^Usage: hivemind /);
+  });
+
+  test('for settings that go round in a circle, and for a damaged dev cluster', async () => {
+    const path = join(folder, 'circle.yaml');
+    writeFileSync(path, 'version: 1\nname: atlas\nroles:\n  host: &host\n    services: [*host]\n');
+    const elsewhere = join(folder, 'damaged');
+    mkdirSync(join(elsewhere, '.hivemind', 'dev'), { recursive: true });
+    writeFileSync(join(elsewhere, '.hivemind', 'dev', 'dev.json'), '{"version":1}');
+    const dev = spawn(process.execPath, ['--import', tsx, program, 'dev', '--once'], {
+      cwd: elsewhere,
+      env: inherited,
+    });
+    const [circle, damaged] = await Promise.all([run('agent', '-c', path), outcomeOf(dev)]);
+    assert.deepEqual([circle.code, damaged.code], [1, 1]);
+    assert.match(circle.stderr, /circle\.yaml:5:16: \*host stands within what it repeats, without end; write/);
+    assert.match(damaged.stderr, /dev\.json is damaged or of another version; remove the cluster with `hivemind dev/);
+    for (const { stderr } of [circle, damaged]) assert(isSentence(stderr), stderr);
+  });
+
+  test('for control nodes that nobody could reach, or that are one and the same place', async () => {
+    const out = join(folder, 'refused');
+    const [wildcard, same, spelled] = await Promise.all([
+      run('init', '--out', out, '--control', 'c1=10.0.0.1,c2=0.0.0.0'),
+      run('init', '--out', out, '--control', 'c1=10.0.0.1,c2=10.0.0.2:7200,c3=10.0.0.1:7100'),
+      run('init', '--out', out, '--control', 'c1=[fd00::1],c2=[FD00:0::1]'),
+    ]);
+    assert.match(wildcard.stderr, /^c2 cannot be reached at 0\.0\.0\.0, /);
+    assert.match(same.stderr, /^c1 and c3 have the same address 10\.0\.0\.1:7100; /);
+    assert.match(spelled.stderr, /^c1 and c2 have the same address \[fd00::1\]:7100; /);
+    for (const { code, stderr } of [wildcard, same, spelled]) assert(code === 1 && isSentence(stderr), stderr);
+    assert(!existsSync(out));
+  });
+
+  test('for a join whose flags differ from the settings that are there already', async () => {
+    const home = join(folder, 'home');
+    mkdirSync(home);
+    const text = 'version: 1\nname: atlas\nbind: 127.0.0.1:7100\nadvertise: [10.0.0.5:7100]\nroles: { dns: , host: }\n';
+    writeFileSync(join(home, 'hivemind.yaml'), text);
+    const join_ = (...flags: readonly string[]): Promise<Outcome> =>
+      run('join', '10.0.0.1', '--folder', home, ...flags);
+    const outcomes = await Promise.all([
+      join_('--name', 'boreas'),
+      join_('--name', 'atlas', '--bind', '127.0.0.2'),
+      join_('--role', 'host,dns', '--bind', '127.0.0.1', '--advertise', '10.0.0.5,10.0.0.6'),
+      join_('--role', 'dns'),
+    ]);
+    const sentences = outcomes.map(({ stderr }) => stderr.replace(home, 'HOME'));
+    assert.deepEqual(sentences, [
+      'HOME/hivemind.yaml has name atlas, not boreas; change the file or leave out --name.\n',
+      'HOME/hivemind.yaml has bind 127.0.0.1:7100, not 127.0.0.2:7100; change the file or leave out --bind.\n',
+      'HOME/hivemind.yaml has advertise 10.0.0.5:7100, not 10.0.0.5:7100, 10.0.0.6:7100; change the file or leave ' +
+        'out --advertise.\n',
+      'HOME/hivemind.yaml has role dns, host, not dns; change the file or leave out --role.\n',
+    ]);
+    assert(outcomes.every(({ code }) => code === 2));
   });
 
   test('also when the program is at fault; only HIVEMIND_DEBUG shows where', async () => {
@@ -285,20 +444,20 @@ describe('reading on', () => {
     const indexes = ({ stdout }: Outcome): unknown =>
       JSON.parse(stdout).entries.map((entry: LocalLogEntry) => entry.index);
     const [last, from] = await Promise.all([run('log', '--last', '5', '--json'), run('log', '--from', '2', '--json')]);
-    assert.deepEqual(indexes(last), [4, 5, 6, 7, 8]);
-    assert.deepEqual(indexes(from), [2, 3, 4, 5, 6, 7, 8]);
-    assert.equal(JSON.parse(last.stdout).commitIndex, 8);
+    assert.deepEqual(indexes(last), [5, 6, 7, 8, 9]);
+    assert.deepEqual(indexes(from), [2, 3, 4, 5, 6, 7, 8, 9]);
+    assert.equal(JSON.parse(last.stdout).commitIndex, 9);
   });
 
   test('`log --follow` gives each entry once until it is interrupted, which is exit code 0', async () => {
     const child = start(['log', '--from', '3', '--follow', '--json']);
     const ended = once(child, 'close');
-    const first = await linesOf(child, 6);
-    const grown = { ...(entries[4] as LocalLogEntry), index: 9 };
-    log.push(grown, { ...grown, index: 10 });
+    const first = await linesOf(child, 7);
+    const grown = { ...(entries[4] as LocalLogEntry), index: 10 };
+    log.push(grown, { ...grown, index: 11 });
     const more = await linesOf(child, 2);
     const indexes = [...first, ...more].map((line) => JSON.parse(line).index);
-    assert.deepEqual(indexes, [3, 4, 5, 6, 7, 8, 9, 10]);
+    assert.deepEqual(indexes, [3, 4, 5, 6, 7, 8, 9, 10, 11]);
     child.kill('SIGINT');
     assert.equal((await ended)[0], 0);
   });
@@ -315,10 +474,10 @@ describe('reading on', () => {
       });
       return once(child, 'close').then(([code]) => ({ code, said }));
     });
-    const [lines] = await Promise.all([read, orphaned, interrupted].map((child) => linesOf(child, 3)));
+    const [lines] = await Promise.all([read, orphaned, interrupted].map((child) => linesOf(child, events.length + 1)));
     assert.deepEqual(
       lines?.map((line) => JSON.parse(line).kind),
-      ['joined', 'pane', 'tick'],
+      [...events.map(({ kind }) => kind), 'tick'],
     );
     interrupted.stdout?.resume();
     interrupted.kill('SIGINT');

@@ -3,15 +3,17 @@ import { describe, test } from 'node:test';
 import { parseDuration } from '../../cli/duration.ts';
 import { printable } from '../../cli/output.ts';
 import { choosePaint, colourPaint, plainPaint } from '../../cli/paint.ts';
+import { renderBrake } from '../../cli/render-brake.ts';
 import { renderConfigs, renderServices } from '../../cli/render-configs.ts';
 import { renderPane } from '../../cli/render-control.ts';
 import { renderEvents, renderLog } from '../../cli/render-history.ts';
 import { renderMembers, renderNode } from '../../cli/render-members.ts';
 import { renderStatus } from '../../cli/render-status.ts';
+import { renderTags } from '../../cli/render-tags.ts';
 import { servicesOf } from '../../cli/service.ts';
 import { facts, table } from '../../cli/table.ts';
-import type { LocalStatus } from '../../src/node/local-api.ts';
-import { configs, entries, events, later, members, node, pane, since, status } from './answers.ts';
+import type { LocalMembers, LocalStatus } from '../../src/node/local-api.ts';
+import { alarms, brake, configs, entries, events, later, members, node, pane, since, status, tags } from './answers.ts';
 
 /** Compares with lines that are indented here, and names the one that differs. */
 function shows(text: string, golden: string): void {
@@ -83,9 +85,12 @@ test('a duration is a number and a unit', () => {
 });
 
 describe('members', () => {
+  const living = { role: undefined, withDown: false };
+  const everybody = { role: undefined, withDown: true };
+
   test('lists who is alive or suspect, names who is down, and says whose view it is (CS-13)', () => {
     shows(
-      renderMembers(members, false, plainPaint),
+      renderMembers(members, living, plainPaint),
       `
       NAME       NUMBER  ROLES      STATUS   INCARNATION  ADDRESSES
       control-1       1  control    alive              0  10.0.0.1:7100
@@ -99,7 +104,7 @@ describe('members', () => {
   });
 
   test('lists everybody on demand, and tells a hint from a conviction', () => {
-    const lines = renderMembers(members, true, plainPaint).split('\n');
+    const lines = renderMembers(members, everybody, plainPaint).split('\n');
     assert.equal(lines[4], 'chronos        13  host       down                   0  10.0.0.13:7100');
     assert.equal(lines[5], 'daphne         14  -          down (hint)            0  -');
     assert.equal(lines.at(-1), 'As atlas sees it: 5 members.');
@@ -107,7 +112,7 @@ describe('members', () => {
 
   test('says that it is a view of its own while the pane is not healthy (HM-6)', () => {
     const last = (state: LocalStatus['pane']['state']): string | undefined =>
-      renderMembers({ ...members, pane: state, members: members.members.slice(0, 1) }, false, plainPaint)
+      renderMembers({ ...members, pane: state, size: 1, members: members.members.slice(0, 1) }, living, plainPaint)
         .split('\n')
         .at(-1);
     const head = 'As atlas sees it: 1 member. This is its own view:';
@@ -118,14 +123,27 @@ describe('members', () => {
 
   test('of which many are down are not all named', () => {
     const down = Array.from({ length: 11 }, (_, at) => ({ ...members.members[3], name: `n${at}` }));
-    const text = renderMembers({ ...members, members: down as typeof members.members }, false, plainPaint);
+    const text = renderMembers({ ...members, members: down as typeof members.members }, living, plainPaint);
     assert.match(text, /listed with --all: n0, n1, n2, n3, n4, n5, n6, n7 and 3 more\.$/m);
+  });
+
+  test('says when it lists only those that the node knows, and how many there are (HM-15, CS-13)', () => {
+    const last = (answer: Partial<LocalMembers>, role?: string): string | undefined =>
+      renderMembers({ ...members, ...answer }, { role, withDown: true }, plainPaint)
+        .split('\n')
+        .at(-1);
+    const part = "It knows 5 of the cluster's 4000; the control pane, which knows all, did not answer.";
+    assert.equal(last({ size: 4_000, pane: 'no-pane' }), `As atlas sees it: 5 members. ${part}`);
+    assert.equal(last({ size: 4_000, pane: 'no-pane' }, 'dns'), `As atlas sees it: 1 member. ${part}`);
+    assert.equal(last({}, 'dns'), 'As atlas sees it: 1 member.');
+    assert.equal(last({ source: 'pane' }), 'As the control pane lists them for atlas: 5 members.');
+    assert.match(last({ source: 'pane', pane: 'no-quorum' }) ?? '', / That was decided last: it has no quorum\.$/);
   });
 });
 
 test('a node is shown with what each of its roles requires, bootstraps from and consumes (HM-16)', () => {
   shows(
-    renderNode(node, plainPaint),
+    renderNode({ ...node, tags: tags.tags }, plainPaint),
     `
     Name         atlas (this node)
     Number       4
@@ -133,6 +151,7 @@ test('a node is shown with what each of its roles requires, bootstraps from and 
     Incarnation  0
     Addresses    10.0.0.4:7100
     Roles        host, dns
+    Tags         note=a=b, c, rack=b2
     Key          ${node.key}
 
     ROLE  REQUIRES  BOOTSTRAPS FROM  CONSUMES
@@ -155,7 +174,8 @@ describe('status', () => {
       Leader         control-2
       Control nodes  control-1, control-2, control-3
       Log index      17
-      View           5 members: 2 alive, 1 suspect, 2 down
+      View           complete, 5 members: 2 alive, 1 suspect, 2 down
+      Kept as        4 subjects, 4 observers, 1 co-observer, 0 in reserve, 1 control node, 0 peers of related roles
       Load           0.42 over 15 minutes on 4 cores, 3.0 of 8.0 GiB memory free
       Dropped        3 replayed
       Counted        12 requestsAnswered
@@ -181,6 +201,15 @@ describe('status', () => {
     assert.equal(degraded.at(-1), 'This node performs no role.');
   });
 
+  test('says how much of the cluster this node keeps, and why (HM-15)', () => {
+    const view = { ...status.view, size: 62, alive: 60, suspect: 1, down: 1, cluster: 4_000, complete: false };
+    const made = { subjects: 10, observers: 10, coObservers: 38, reserve: 10, control: 3, peers: 4 };
+    const shown = renderStatus({ ...status, view: { ...view, ...made } }, plainPaint).split('\n');
+    assert.equal(shown[8], 'View           62 of 4000 members: 60 alive, 1 suspect, 1 down');
+    const kept = '10 subjects, 10 observers, 38 co-observers, 10 in reserve, 3 control nodes, 4 peers of related roles';
+    assert.equal(shown[9], `Kept as        ${kept}`);
+  });
+
   test('tells no quorum from no control node at all (HM-6)', () => {
     const text = `Control pane   DEGRADED: no control node reachable since ${later}`;
     assert.equal(lines({ state: 'no-pane', heardAt: since })[4], `${text} (last heard ${since})`);
@@ -189,7 +218,7 @@ describe('status', () => {
 });
 
 test('the log is one sentence for each decision, with its index and time (HM-7, PF-22)', () => {
-  const lines = renderLog({ entries, commitIndex: 8 }, plainPaint).split('\n');
+  const lines = renderLog({ entries, commitIndex: 9 }, plainPaint).split('\n');
   const time = since;
   assert.deepEqual(lines, [
     `      1  ${'-'.padEnd(time.length)}  leader-elected       a leader opens term 3`,
@@ -198,8 +227,9 @@ test('the log is one sentence for each decision, with its index and time (HM-7, 
     `      4  ${time}  complete-admission   atlas (number 4) belongs, signed by control-1, control-2`,
     `      5  ${time}  convict              down: chronos, daphne`,
     `      6  ${time}  return               daphne (number 14) is back at incarnation 1`,
-    `      7  ${time}  begin-removal        daphne (number 14) no longer belongs (left)`,
-    `      8  ${time}  of-a-later-version   color blue, tags 1 2, none none`,
+    `      7  ${time}  begin-removal        daphne (number 14) no longer belongs (it was down for too long)`,
+    `      8  ${time}  release-brake        whoever is accused may be convicted, however many they are, until ${later}`,
+    `      9  ${time}  of-a-later-version   color blue, tags 1 2, none none`,
   ]);
   assert.equal(renderLog({ entries: [], commitIndex: 8 }, plainPaint), 'No entries; the log ends at index 8.');
 });
@@ -208,11 +238,62 @@ test('events are a line each, with the node that they are about (HM-14)', () => 
   shows(
     renderEvents({ events }, plainPaint),
     `
-    ${since}  joined        boreas        number 12, roles host
-    ${later}  pane          -             state no-quorum, since ${later}
+    ${since}  joined             boreas        number 12, roles host
+    ${later}  pane               -             state no-quorum, since ${later}
+    ${since}  user-event         web-1         deploy from web-1: v42
+    ${since}  user-event         web-1         tick from web-1
+    ${since}  view               -             62 of 4000 members
+    ${since}  view               -             complete, 5 members
+    ${since}  datagrams-open     boreas        boreas answers by UDP again
+    ${since}  brake              -             convictions go on
     `,
   );
   assert.equal(renderEvents({ events: [] }, plainPaint), 'No events yet.');
+});
+
+test('an event that asks for an operator says what to do', () => {
+  const sentences = alarms.map((event) => renderEvents({ events: [event] }, plainPaint).slice(since.length + 2));
+  assert.deepEqual(sentences, [
+    'brake              -             too many are accused at once to be convicted: atlas, boreas; ' +
+      'see `hivemind brake status`',
+    'datagrams-blocked  boreas        boreas answers by TCP, not by UDP: ' +
+      'open UDP 10.0.0.12:7100, [fd00::12]:7100 between it and this node',
+  ]);
+});
+
+describe('the brake', () => {
+  test('that holds names the accused, their share, and how to release it', () => {
+    shows(
+      renderBrake({ ...brake, members: 40 }, plainPaint),
+      `
+      On since ${since}: 12 of 40 members are accused at once, which is more often a cut network than so many deaths.
+      Accused: host-1, host-2, host-3, host-4, host-5, host-6, host-7, host-8, host-9, host-10, host-11, host-12.
+      Nobody is convicted until enough of them answer again. If they are dead indeed, let them be convicted:
+        hivemind brake release --for 10m
+      `,
+    );
+  });
+
+  test('that is released says until when, and that is off says so', () => {
+    const released = { on: false, accused: [], releasedUntil: later, members: 40 };
+    assert.equal(renderBrake(released, plainPaint), `Released until ${later}: whoever is accused is convicted.`);
+    const off = renderBrake({ on: false, accused: [], members: 40 }, plainPaint);
+    assert.equal(off, 'Off: no more members are accused at once than may die together.');
+  });
+});
+
+test('tags are listed with how often they were changed', () => {
+  shows(
+    renderTags(tags, plainPaint),
+    `
+    TAG   VALUE
+    note  a=b, c
+    rack  b2
+
+    Tags of atlas, changed 3 times.
+    `,
+  );
+  assert.equal(renderTags({ node: 'atlas', seq: 0, tags: {} }, plainPaint), 'atlas has no tags.');
 });
 
 describe('services', () => {

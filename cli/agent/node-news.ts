@@ -1,0 +1,45 @@
+/** What the agent does about what its node sees. */
+import type { MemberEvent } from '../../src/member/effect.ts';
+import type { TlsStreams } from '../../src/net/streams.ts';
+import { describeEvent } from '../../src/node/describe.ts';
+import type { EventRing } from '../../src/node/event-ring.ts';
+import type { Node } from '../../src/node/node.ts';
+import type { Logger } from '../../src/seam/logger.ts';
+import { systemClock } from '../../src/system/clock.ts';
+import { eventSentence } from '../event-sentence.ts';
+import type { EndSignal } from './end-signal.ts';
+
+/** Connections with a member that was removed are closed after this; its requests are refused from the first moment. */
+const farewellMs = 1_000;
+
+export interface NewsDesk {
+  readonly node: Node;
+  /** For `hivemind events`. */
+  readonly events: EventRing;
+  readonly streams: TlsStreams;
+  readonly end: EndSignal;
+  readonly log: Logger;
+}
+
+/** From now on each event is kept, and those are acted upon that concern sockets, the log or the agent itself. */
+export function heedNews(desk: NewsDesk): void {
+  desk.node.onEvent((event) => onEvent(event, desk));
+}
+
+function onEvent(event: MemberEvent, { node, events, streams, end, log }: NewsDesk): void {
+  const described = describeEvent(node.member, event, node.time);
+  events.add(described);
+  switch (event.kind) {
+    case 'left':
+      // Not at once: the answer to its leave is still on its way to it.
+      systemClock.after(farewellMs, () => streams.disconnect(event.number));
+      break;
+    case 'removed-me':
+      end.resolve('this node does not belong to the cluster any more');
+      break;
+    case 'datagrams-blocked':
+      log.warn('datagrams-blocked', { member: described.node, reason: eventSentence(described) });
+      break;
+    default:
+  }
+}

@@ -1,0 +1,32 @@
+/** What a node saw, in words; `hivemind events` and the agent's log say it alike. */
+import type { MemberEvent } from '../src/member/effect.ts';
+import type { LocalEvent } from '../src/node/local-api.ts';
+import { plural } from './count.ts';
+import { detailText } from './detail.ts';
+import { firstOf, listed, textsIn } from './table.ts';
+
+type Sentence = (detail: LocalEvent['detail'], node: string) => string;
+
+const sentences: Readonly<Partial<Record<MemberEvent['kind'], Sentence>>> = {
+  'user-event': ({ event, payload }, node) => `${event} from ${node}${payload === '' ? '' : `: ${payload}`}`,
+  view: ({ members, size }) =>
+    members === size ? `complete, ${plural(Number(size), 'member')}` : `${members} of ${size} members`,
+  brake: ({ on, accused }) =>
+    on === true
+      ? `too many are accused at once to be convicted: ${firstOf(textsIn(accused))}; see \`hivemind brake status\``
+      : 'convictions go on',
+  'datagrams-blocked': ({ endpoints }, node) =>
+    `${node} answers by TCP, not by UDP: open UDP ${listed(textsIn(endpoints))} between it and this node`,
+  'datagrams-open': (_detail, node) => `${node} answers by UDP again`,
+};
+
+/** Kinds without a sentence of their own are named values, less those that the name of the node says already. */
+export function eventSentence(event: LocalEvent): string {
+  const { kind, node = 'an unknown member', detail } = event;
+  const sentence = Object.hasOwn(sentences, kind) ? sentences[kind as MemberEvent['kind']] : undefined;
+  return sentence === undefined ? detailText(besideNode(event)) : sentence(detail, node);
+}
+
+function besideNode({ node, detail }: LocalEvent): LocalEvent['detail'] {
+  return Object.fromEntries(Object.entries(detail).filter(([, value]) => value !== node));
+}
