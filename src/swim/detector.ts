@@ -83,6 +83,7 @@ export class Detector {
   /** Ends any doubt, because the pane decided or the member is none any more. */
   drop(subject: NodeNumber): void {
     this.doubts.delete(subject);
+    this.testimony.forget(subject);
     this.losses.cancel(subject);
     this.streams.drop(subject);
   }
@@ -92,6 +93,7 @@ export class Detector {
     const doubt = this.doubts.get(subject);
     if (doubt === undefined) return;
     this.doubts.delete(subject);
+    this.testimony.takeBack(doubt);
     if (!doubt.isSuspicion) return;
     const suspectedForMs = now - doubt.suspectedAtMs;
     this.seams.outbox.event({ kind: 'refuted', number: subject, incarnation: doubt.incarnation, suspectedForMs });
@@ -184,7 +186,9 @@ export class Detector {
 
   private onAccepted(subject: NodeNumber): void {
     const doubt = this.doubts.get(subject);
-    if (doubt !== undefined) doubt.refused = false;
+    if (doubt === undefined) return;
+    doubt.refused = false;
+    doubt.accepted = true;
   }
 
   private onProof(subject: NodeNumber, now: MonotonicMs): void {
@@ -260,7 +264,7 @@ export class Detector {
         break;
       case 'suspect':
         if (now >= doubt.windowEndsAtMs) this.expire(doubt, now);
-        else this.askAgain(doubt, now);
+        else this.press(doubt, now);
         break;
       case 'expired':
         this.askAgain(doubt, now);
@@ -268,6 +272,13 @@ export class Detector {
       default:
         unreachable(doubt.stage);
     }
+  }
+
+  /** Asks a suspect again, and its kernel, and reminds the pane. */
+  private press(doubt: Doubt, now: MonotonicMs): void {
+    this.askAgain(doubt, now);
+    this.streams.knock(doubt.subject);
+    if (doubt.takeAccusation(now)) this.tellOf(doubt, now);
   }
 
   private askAgain(doubt: Doubt, now: MonotonicMs): void {
@@ -294,8 +305,14 @@ export class Detector {
   }
 
   private accuse(doubt: Doubt, now: MonotonicMs): void {
-    const { subject, incarnation } = doubt;
     this.suspect(doubt, now);
+    this.streams.knock(doubt.subject);
+    doubt.takeAccusation(now);
+    this.tellOf(doubt, now);
+  }
+
+  private tellOf(doubt: Doubt, now: MonotonicMs): void {
+    const { subject, incarnation } = doubt;
     const nonce = this.nonces.draw(subject);
     const unansweredMs = doubt.unansweredMs(now);
     const accusation: Accusation = { kind: 'accusation', subject, incarnation, unansweredMs, nonce };

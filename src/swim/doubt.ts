@@ -3,6 +3,13 @@ import type { SwimSettings } from './settings.ts';
 
 /** A node called later than this after it asked to be was stalled itself: its timers prove nothing. */
 export const lagToleranceMs = 250;
+/**
+ * A subject whose kernel still accepts connections is given so many times the tolerated stall: its machine is there,
+ * so that it is no lost machine, and whoever starts a hundred processes at once must not lose half of them.
+ */
+export const hangFactor = 3;
+/** An accusation is repeated so often while the silence lasts: below the jury's lease of it. */
+export const reaccusePeriodMs = 4_000;
 /** An accuser's claim of an older miss than this is taken for this: it cannot stretch time at will. */
 export const unansweredMsMax = 60_000;
 
@@ -25,6 +32,8 @@ export class Doubt {
   stage: DoubtStage = 'asked';
   /** The kernel of its machine said, and said again, that nobody listens there any more. */
   refused = false;
+  /** Something still listens at its address: the machine is there, and the process hangs or waits for its turn. */
+  accepted = false;
   /** Most observers report it, and there is no quorum. */
   hinted = false;
   private readonly settings: SwimSettings;
@@ -33,6 +42,7 @@ export class Doubt {
   private earliestMissAtMs: MonotonicMs;
   private suspectedSinceMs: MonotonicMs = 0;
   private reprobeAtMs: MonotonicMs = 0;
+  private accusedAtMs: MonotonicMs = 0;
 
   constructor(
     subject: { readonly number: NodeNumber; readonly incarnation: Incarnation },
@@ -77,8 +87,9 @@ export class Doubt {
    * and its accusation, which is a question too, had the time of a probe.
    */
   get windowEndsAtMs(): MonotonicMs {
+    const { stallToleranceMs } = this.settings;
     return Math.max(
-      this.earliestMissAtMs + this.settings.stallToleranceMs,
+      this.earliestMissAtMs + (this.accepted ? hangFactor * stallToleranceMs : stallToleranceMs),
       this.firstUnansweredAtMs + this.settings.ownWindowMs,
       this.suspectedSinceMs + this.settings.probeTimeoutMs * this.stretch,
     );
@@ -102,6 +113,13 @@ export class Doubt {
 
   onAskedAgain(now: MonotonicMs): void {
     this.reprobeAtMs = now + this.settings.reprobePeriodMs;
+  }
+
+  /** Whether the pane is to hear of it, or to hear of it again: what it was told holds only for a while. */
+  takeAccusation(now: MonotonicMs): boolean {
+    if (this.stage === 'suspect' && now - this.accusedAtMs < reaccusePeriodMs) return false;
+    this.accusedAtMs = now;
+    return true;
   }
 
   /**

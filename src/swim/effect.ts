@@ -1,6 +1,15 @@
 import type { Incarnation, NodeNumber } from '../identity.ts';
 import type { Accusation, Report, SwimMessage, Update } from './message.ts';
 
+/** An observer's word on its subject, while no quorum can decide. */
+export interface Hint {
+  readonly number: NodeNumber;
+  /** The one that was watched. */
+  readonly incarnation: Incarnation;
+  /** Whether most of its observers report it; false takes an earlier hint back. */
+  readonly isDown: boolean;
+}
+
 /** What the composition has to do, in this order, after each call. */
 export type SwimEffect =
   /** One datagram, within the byte budgets of the outbox; gossip rides along. */
@@ -11,6 +20,8 @@ export type SwimEffect =
   | { readonly kind: 'update'; readonly from: NodeNumber; readonly update: Update }
   /** For the jury of a leader: what an observer, or this node itself, testifies. Only control nodes get it. */
   | { readonly kind: 'testimony'; readonly from: NodeNumber; readonly message: Accusation | Report }
+  /** To be signed and spread: those who do not observe that member have it from nobody else. */
+  | ({ readonly kind: 'hint' } & Hint)
   /** This node is published as down: ask the pane for a return with the next incarnation. Once for each. */
   | { readonly kind: 'convicted-me'; readonly incarnation: Incarnation }
   /**

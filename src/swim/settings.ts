@@ -13,9 +13,9 @@ export interface SwimSettings {
   readonly reprobePeriodMs: number;
   /**
    * The stall in milliseconds that a healthy member is allowed, counted from the earliest unanswered probe that this
-   * node knows of. Default 4,000; `suspectAfterMs` … `suspectAfterMs` + 5,000: an accusation stands for 5 s at the
-   * jury, and must not end before the report. It bounds detection from below: a vanished machine is convicted about
-   * a second later. A dead process is known at once, whatever is tolerated here.
+   * node knows of. Default 4,000; `suspectAfterMs` … 60,000. It bounds detection from below: a vanished machine is
+   * convicted about a second later. A dead process is known at once, whatever is tolerated here; one that hangs while
+   * its kernel still accepts connections is given three times as long (`hangFactor`).
    */
   readonly stallToleranceMs: number;
   /** Milliseconds that an observer waits in any case after its own first unanswered probe. Default 3,000; ≤ 60,000. */

@@ -24,7 +24,7 @@ export interface StreamListeners {
   ask(subject: NodeNumber, now: MonotonicMs): void;
   /** It answered, over a stream. */
   onAnswered(subject: NodeNumber, now: MonotonicMs): void;
-  /** Something listens where nothing had. */
+  /** Something listens there. */
   onAccepted(subject: NodeNumber): void;
   /** Its process is dead: its kernel says so. */
   onProof(subject: NodeNumber, now: MonotonicMs): void;
@@ -83,6 +83,11 @@ export class StreamWatch {
   /** Asks over a stream, because datagrams were not answered. */
   ask(subject: NodeNumber, now: MonotonicMs): void {
     if (this.linkTo(subject)?.takeAsk(now)) this.dial(subject, 'ask');
+  }
+
+  /** Asks its kernel whether anything listens there. */
+  knock(subject: NodeNumber): void {
+    if (this.linkTo(subject) !== undefined) this.dial(subject, 'knock');
   }
 
   /** The stream that a subject kept to this node closed without a goodbye. */

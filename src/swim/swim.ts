@@ -14,7 +14,8 @@ import type { Incarnation, MonotonicMs, NodeNumber } from '../identity.ts';
 import type { Random } from '../seam/random.ts';
 import { Detector } from './detector.ts';
 import { Dissemination } from './dissemination.ts';
-import type { DialOutcome, SwimEffect } from './effect.ts';
+import type { DialOutcome, Hint, SwimEffect } from './effect.ts';
+import { Hints } from './hints.ts';
 import type { Ack, Gossip, Ping, SwimMessage, Update } from './message.ts';
 import { Neighbourhood } from './neighbourhood.ts';
 import { Outbox } from './outbox.ts';
@@ -25,7 +26,7 @@ import { rumourBytesMax } from './rumours.ts';
 import type { SwimSettings } from './settings.ts';
 import type { Slice } from './slice.ts';
 
-export type { DialOutcome, SwimEffect, SwimEvent } from './effect.ts';
+export type { DialOutcome, Hint, SwimEffect, SwimEvent } from './effect.ts';
 
 export interface SwimOptions {
   readonly self: NodeNumber;
@@ -46,7 +47,7 @@ export interface MemberState {
   readonly incarnation: Incarnation;
   /** Since when, by this node's clock. */
   readonly sinceMs: MonotonicMs;
-  /** Down only in the view of most of its observers, while there is no quorum. */
+  /** Down only in the view of most of its observers, while there is no quorum: known to all who keep that member. */
   readonly hint: boolean;
 }
 
@@ -60,6 +61,8 @@ export interface SwimDrops {
   readonly strangers: number;
   /** Rumours from peers that were longer than `rumourBytesMax`. */
   readonly oversizeRumours: number;
+  /** Hints forgotten because there were too many, of one member or of different ones. */
+  readonly hints: number;
 }
 
 export class Swim {
@@ -69,6 +72,7 @@ export class Swim {
   private readonly neighbourhood: Neighbourhood;
   private readonly dissemination: Dissemination;
   private readonly detector: Detector;
+  private readonly hints: Hints;
   private heedsGossip = true;
 
   constructor({ self, settings, random, cluster, now, places = new Places(cluster) }: SwimOptions) {
@@ -78,6 +82,7 @@ export class Swim {
     this.neighbourhood = new Neighbourhood(self, roster, places);
     const seams = { self, settings, random, roster, outbox, neighbourhood: this.neighbourhood };
     this.dissemination = new Dissemination(seams);
+    this.hints = new Hints(seams);
     const onCleared = (number: NodeNumber, at: MonotonicMs): void => this.dissemination.repeatFor(number, at);
     this.detector = new Detector({ ...seams, onCleared }, now);
   }
@@ -88,12 +93,13 @@ export class Swim {
   }
 
   get drops(): SwimDrops {
-    const { detector, dissemination, roster } = this;
+    const { detector, dissemination, roster, hints } = this;
     return {
       nonces: detector.nonces.dropped,
       rumours: dissemination.dropped,
       strangers: roster.dropped,
       oversizeRumours: dissemination.oversize,
+      hints: hints.dropped,
     };
   }
 
@@ -141,6 +147,7 @@ export class Swim {
   removeMember(number: NodeNumber): void {
     assert(number !== this.self, 'a removed node stops; it does not remove itself from its own view');
     this.detector.drop(number);
+    this.hints.forget(number);
     this.dissemination.withdraw(number);
     this.roster.remove(number);
     this.neighbourhood.onRemoved(number);
@@ -149,6 +156,7 @@ export class Swim {
   /** Takes over the slice that a control node worked out. Without one, the default, the view is everybody. */
   setSlice(slice: Slice | undefined, _now: MonotonicMs): readonly SwimEffect[] {
     this.neighbourhood.setSlice(slice);
+    this.hints.isComplete = slice === undefined;
     return this.flush();
   }
 
@@ -168,9 +176,22 @@ export class Swim {
     this.neighbourhood.setControl(numbers);
   }
 
-  /** While there is no quorum, observers also tell each other, and a majority of them is a hint (see `MemberState`). */
+  /**
+   * While there is no quorum, observers also tell each other, and a majority of them is a hint (see `MemberState`).
+   * The next tick tells what that changed, and is due at once.
+   */
   setQuorum(healthy: boolean): void {
     this.detector.setQuorum(healthy);
+    this.hints.setQuorum(healthy);
+  }
+
+  /**
+   * `by` spread this hint, and certainly so. In a full view only the subject's observers count; it is held to be down
+   * by a majority of the living ones, and in a slice by three whom this node knows.
+   */
+  onHint(by: NodeNumber, hint: Hint, now: MonotonicMs): readonly SwimEffect[] {
+    this.hints.onHint(by, hint, now);
+    return this.flush();
   }
 
   /**
@@ -220,6 +241,7 @@ export class Swim {
   /** A new process of this member is proven: doubts end, and what was known of the old one's port counts no more. */
   onRestarted(number: NodeNumber, now: MonotonicMs): readonly SwimEffect[] {
     this.detector.onRestarted(number, now);
+    this.hints.clear(number, now);
     return this.flush();
   }
 
@@ -245,6 +267,7 @@ export class Swim {
 
   receive(from: NodeNumber, message: SwimMessage, now: MonotonicMs): readonly SwimEffect[] {
     if (from === this.self) return [];
+    this.hints.clear(from, now);
     this.dispatch(from, message, now);
     this.dissemination.forwardFresh(now, from);
     return this.flush();
@@ -253,12 +276,13 @@ export class Swim {
   tick(now: MonotonicMs): readonly SwimEffect[] {
     this.detector.tick(now);
     this.dissemination.tick(now);
+    this.hints.tick(now);
     return this.flush();
   }
 
   /** When `tick` is due; in the past when it is due at once. */
   nextTickAt(): MonotonicMs {
-    return Math.min(this.detector.nextTickAt(), this.dissemination.nextTickAt());
+    return Math.min(this.detector.nextTickAt(), this.dissemination.nextTickAt(), this.hints.nextTickAt());
   }
 
   private dispatch(from: NodeNumber, message: SwimMessage, now: MonotonicMs): void {
@@ -328,12 +352,14 @@ export class Swim {
 
   private onDown({ number, incarnation }: Update): void {
     this.detector.drop(number);
+    this.hints.forget(number);
     if (number === this.self) this.outbox.emit({ kind: 'convicted-me', incarnation });
     else this.outbox.event({ kind: 'down', number, incarnation });
   }
 
   private onAlive({ number, incarnation }: Update, wasDown: boolean, now: MonotonicMs): void {
     this.detector.clear(number, now);
+    this.hints.clear(number, now);
     if (!wasDown) return;
     this.detector.onBack(number);
     if (this.neighbourhood.subjects.has(number)) this.dissemination.repeatFor(number, now);
@@ -346,7 +372,10 @@ export class Swim {
 
   private stateOf({ number, incarnation, status, sinceMs }: Member): MemberState {
     const doubt = this.detector.doubtOf(number);
-    if (status === 'down' || !doubt?.isSuspicion) return { number, status, incarnation, sinceMs, hint: false };
+    if (status === 'down') return { number, status, incarnation, sinceMs, hint: false };
+    const hintedAtMs = this.hints.heldSince(number);
+    if (hintedAtMs !== undefined) return { number, status: 'down', incarnation, sinceMs: hintedAtMs, hint: true };
+    if (!doubt?.isSuspicion) return { number, status, incarnation, sinceMs, hint: false };
     const opinion = doubt.hinted ? 'down' : 'suspect';
     return { number, status: opinion, incarnation, sinceMs: doubt.suspectedAtMs, hint: doubt.hinted };
   }

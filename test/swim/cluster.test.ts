@@ -81,6 +81,23 @@ test('several that die together come out in few batches', () => {
   assert.ok(new Set(cluster.convictions.map(({ atMs }) => atMs)).size <= 2);
 });
 
+test('a member that hangs while its kernel accepts has three times as long: 10 s pass, 30 s do not', () => {
+  const cluster = new VirtualCluster(12, 31);
+  cluster.run(20_000);
+  cluster.stall(5, 10_000);
+  cluster.run(20_000);
+  assert.deepEqual(cluster.convictions, []);
+  const stalledAtMs = cluster.nowMs;
+  cluster.stall(5, 30_000);
+  cluster.run(20_000);
+  assert.deepEqual(
+    cluster.convictions.map(({ number }) => number),
+    [5],
+  );
+  const tookMs = (cluster.convictions[0]?.atMs ?? 0) - stalledAtMs;
+  assert.ok(tookMs > 11_000 && tookMs < 16_000, `${tookMs} ms`);
+});
+
 test('a stall of three seconds is never reported, nor does the stalled member report anybody', () => {
   for (let seed = 1; seed <= 20; seed++) {
     const cluster = new VirtualCluster(8, seed);

@@ -386,7 +386,7 @@ test('every table has an end, and reaching it is counted', () => {
 
 // — what streams tell —
 
-test('each subject is knocked at about every 45 seconds, never more often, and only while it answers', () => {
+test('each subject is knocked at about every 45 seconds, never more often while it answers, and a silent one each second', () => {
   const bench = new Bench(4);
   const knockedAt = new Map<NodeNumber, number[]>();
   while (bench.now < 600_000) {
@@ -394,8 +394,8 @@ test('each subject is knocked at about every 45 seconds, never more often, and o
       knockedAt.set(to, [...(knockedAt.get(to) ?? []), bench.now]);
     }
   }
-  assert.deepEqual([...knockedAt.keys()].sort(), [2, 3], 'who never answered is not knocked at');
-  for (const times of knockedAt.values()) {
+  assert.ok((knockedAt.get(4)?.length ?? 0) >= 3, 'whether its kernel still accepts is asked');
+  for (const times of [2, 3].map((number) => knockedAt.get(number) ?? [])) {
     const gaps = times.slice(1).map((time, index) => time - (times[index] as number));
     assert.ok(gaps.length >= 10, `${times}`);
     assert.ok(
