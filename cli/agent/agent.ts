@@ -29,6 +29,7 @@ import { openWriteAheadLog } from '../../src/store/write-ahead-log.ts';
 import { type SwimSettings, swimProfiles } from '../../src/swim/settings.ts';
 import { systemClock } from '../../src/system/clock.ts';
 import { machineLoad } from '../../src/system/load.ts';
+import { takePrecedence } from '../../src/system/precedence.ts';
 import { systemRandom } from '../../src/system/random.ts';
 import { runtimeFolder, socketPath } from '../../src/system/runtime-folder.ts';
 import { packageVersion } from '../version.ts';
@@ -111,6 +112,7 @@ class AgentStart {
     const { datagrams, streams } = await this.listen(bind, keys, cluster);
     const identity = remembered ?? (await this.join(keys, roles, endpoints, streams));
     const { logStore, storedLog } = await this.openLog(identity);
+    if (storedLog !== undefined) takePrecedence();
     const events = new EventRing();
     const end = new EndSignal();
     const node = this.makeNode({ identity, keys, roles, endpoints, logStore, storedLog, end });

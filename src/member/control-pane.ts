@@ -146,7 +146,7 @@ export class ControlPane {
 
   private newJury(): Jury {
     return new Jury({
-      observersOf: (subject) => this.membership.swim.rings.observersOf(subject),
+      observersOf: (subject) => this.membership.swim.jurorsOf(subject),
       groups: () =>
         [...this.state.declarations.keys()].map((name) => ({ name, members: this.state.membersOfRole(name) })),
     });
@@ -213,8 +213,8 @@ export class ControlPane {
 
   // — returns —
 
-  onAnswersAgain(number: NodeNumber, at: Instant): void {
-    this.returns.onAnswer(number, at);
+  onAnswersAgain(number: NodeNumber): void {
+    this.returns.onAnswer(number);
   }
 
   // — joins —

@@ -10,6 +10,8 @@ import type { Outbox } from './outbox.ts';
 export const unknownMax = 1_024;
 /** News of a moment is asked for in one request. */
 const gatherMs = 20;
+/** When many join, requests follow one another no faster than this: then each brings several. */
+const fetchPeriodMs = 250;
 const answerMs = 3_000;
 /** An unknown number is asked of so many peers before it is given up. */
 const attemptsMax = 3;
@@ -26,6 +28,7 @@ export class Introductions {
   private readonly unknown = new Map<NodeNumber, Unknown>();
   private readonly onKnown: (number: NodeNumber, at: Instant) => void;
   private fetchAt: MonotonicMs = Number.POSITIVE_INFINITY;
+  private fetchedAt: MonotonicMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: {
     readonly self: NodeNumber;
@@ -49,12 +52,13 @@ export class Introductions {
     const { directory } = this.membership;
     if (directory.removed.has(number) || this.unknown.has(number) || this.unknown.size >= unknownMax) return;
     this.unknown.set(number, { toldBy, attempts: 0 });
-    this.fetchAt = Math.min(this.fetchAt, at.now + gatherMs);
+    this.fetchAt = Math.min(this.fetchAt, Math.max(at.now + gatherMs, this.fetchedAt + fetchPeriodMs));
   }
 
   tick(at: Instant): void {
     if (at.now < this.fetchAt) return;
     this.fetchAt = Number.POSITIVE_INFINITY;
+    this.fetchedAt = at.now;
     const bySource = new Map<NodeNumber, NodeNumber[]>();
     for (const [number, each] of this.unknown) {
       const source = this.sourceFor(number, each);

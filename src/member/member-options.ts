@@ -3,7 +3,7 @@ import type { Genesis } from '../certificate/genesis.ts';
 import type { RoleDeclaration } from '../certificate/join-request.ts';
 import { type Locator, signLocator, verifyLocator } from '../certificate/locator.ts';
 import type { ExchangeKey, SigningKey } from '../crypto.ts';
-import type { Endpoint, NodeNumber, WallMs } from '../identity.ts';
+import { type Endpoint, endpointText, type NodeNumber, type WallMs } from '../identity.ts';
 import type { StoredLog } from '../seam/log-store.ts';
 import type { Random } from '../seam/random.ts';
 import type { SwimSettings } from '../swim/settings.ts';
@@ -38,4 +38,11 @@ export function nextLocator(options: MemberOptions, wall: WallMs): Locator {
   const { genesis, memory, signingKey, endpoints } = options;
   const last = memory?.locator === undefined ? undefined : verifyLocator(memory.locator, genesis.cluster);
   return signLocator(signingKey, genesis.cluster, Math.max((last?.version ?? 0) + 1, wall), endpoints);
+}
+
+/** Whether the others have to be told where this node is: it is elsewhere than its last locator or the genesis says. */
+export function hasMoved({ genesis, memory, number, endpoints }: MemberOptions): boolean {
+  const last = memory?.locator === undefined ? undefined : verifyLocator(memory.locator, genesis.cluster);
+  const known = last?.endpoints ?? genesis.control.find((node) => node.number === number)?.endpoints ?? [];
+  return known.map(endpointText).join() !== endpoints.map(endpointText).join();
 }

@@ -32,7 +32,7 @@ import { acceptCredential, Directory, writeCredential } from './directory.ts';
 import type { MemberEffect, MemberInput } from './effect.ts';
 import type { Instant } from './instant.ts';
 import { Introductions } from './introductions.ts';
-import { type MemberOptions, nextLocator } from './member-options.ts';
+import { hasMoved, type MemberOptions, nextLocator } from './member-options.ts';
 import { Membership } from './membership.ts';
 import type { MemberMemory } from './memory.ts';
 import { openPane } from './open-pane.ts';
@@ -54,7 +54,7 @@ export class Member {
   readonly line: DatagramLine;
   readonly pane: ControlPane | undefined;
   readonly roles: readonly RoleDeclaration[];
-  private readonly signingKey: SigningKey;
+  readonly signingKey: SigningKey;
   private readonly outbox: Outbox;
   private readonly introductions: Introductions;
   private readonly desk: RequestDesk;
@@ -133,7 +133,7 @@ export class Member {
       onChange: (later) => this.recollection.soon(later),
       onMistaken: (later) => this.client.refresh(later),
     });
-    this.recall(memory, at);
+    this.recall(memory, hasMoved(options), at);
   }
 
   // — the outside world —
@@ -285,15 +285,14 @@ export class Member {
   /** Fills the configs that a role performed here consumes; tells whom it asked (HM-25, HM-26). */
   bootstrap(role: string, then: (outcome: Outcome<readonly NodeNumber[]>, at: Instant) => void, at: Instant): void {
     const from = this.asPeer();
+    const { consumes = [], bootstrapFrom = [] } = this.roles.find((each) => each.name === role) ?? {};
     const done = (asked: readonly NodeNumber[], later: Instant): void => {
-      const consumed = this.roles.find((each) => each.name === role)?.consumes ?? [];
-      const configs = consumed.flatMap((each) => this.exchange.configs.list(each)).length;
+      const configs = consumes.flatMap((each) => this.exchange.configs.list(each)).length;
       this.outbox.event({ kind: 'bootstrapped', role, from: asked, configs });
       then({ ok: true, value: asked, from }, later);
     };
-    const declared = this.roles.find((each) => each.name === role);
-    const sources = [...(declared?.consumes ?? []), ...(declared?.bootstrapFrom ?? [])];
-    this.finder.find([...new Set(sources)], (later) => this.exchange.bootstrap(role, done, later), at);
+    const sources = new Set([...consumes, ...bootstrapFrom]);
+    this.finder.find([...sources], (later) => this.exchange.bootstrap(role, done, later), at);
   }
 
   /** Tells all members something, once each; the reason when it cannot be told. */
@@ -383,7 +382,7 @@ export class Member {
 
   // — memory —
 
-  private recall(memory: MemberMemory | undefined, at: Instant): void {
+  private recall(memory: MemberMemory | undefined, isElsewhere: boolean, at: Instant): void {
     this.directory.declare(this.roles);
     if (this.certificate !== undefined) this.directory.admit(this.certificate, at.wall, this.number);
     this.directory.locate(this.locator.bytes);
@@ -396,6 +395,7 @@ export class Member {
       this.membership.mergeDigest(memory.digest, at);
       this.exchange.recall(memory.configs);
     }
+    if (!isElsewhere) return;
     this.membership.spread({ kind: 'locator', number: this.number, locator: this.locator.bytes }, at);
   }
 
@@ -438,8 +438,7 @@ export class Member {
         this.news.perform(this.membership.swim.receive(from, message, later.now), later);
       },
       onKeepAlive: (from, message, later) => {
-        const answer = this.pane?.onKeepAlive(from, message);
-        if (answer !== undefined) this.line.send(from, [answer], later);
+        if (this.pane !== undefined) this.line.send(from, [this.pane.onKeepAlive(from, message)], later);
       },
       onRaft: (from, datagram, later) => this.pane?.onRaftDatagram(from, datagram, later),
       onKeepAliveAnswer: (from, message, later) => this.client.onAnswer(from, message, later),

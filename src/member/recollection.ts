@@ -1,6 +1,6 @@
 /**
- * Keeps the member's memory on disk up to date: at once for what was promised, within a second for what others
- * know as well. One write is under way at a time; whoever waits for its promise is called when it is durable.
+ * Keeps the member's memory on disk up to date: at once for what was promised, within seconds for what
+ * others know as well. One write is under way at a time; whoever waits for its promise is called when it is durable.
  */
 import { equalBytes } from '../bytes.ts';
 import { sha256 } from '../crypto.ts';
@@ -9,8 +9,8 @@ import type { Instant } from './instant.ts';
 import { encodeMemory, type MemberMemory } from './memory.ts';
 import type { Outbox } from './outbox.ts';
 
-/** What others know as well is written at most this often. */
-export const rememberPeriodMs = 1_000;
+/** What others know as well is written at most this often: a hundred joins in a row are a few writes. */
+export const rememberPeriodMs = 3_000;
 
 type Then = (at: Instant) => void;
 

@@ -37,8 +37,8 @@ export class Returns {
     return new HivemindError('busy', `${sentence}if this goes on, open its UDP port.`);
   }
 
-  onAnswer(number: NodeNumber, at: Instant): void {
-    this.probation.onAnswer(number, at.now);
+  onAnswer(number: NodeNumber): void {
+    this.probation.onAnswer(number);
   }
 
   tick(leads: boolean, at: Instant): void {

@@ -1,5 +1,6 @@
 /** What the failure detector and gossip bring, handed to whom it concerns. */
 import { unreachable } from '../assert.ts';
+import type { SigningKey } from '../crypto.ts';
 import type { NodeNumber } from '../identity.ts';
 import type { StreamTarget } from '../seam/streams.ts';
 import type { SwimEffect, SwimEvent } from '../swim/swim.ts';
@@ -8,6 +9,7 @@ import { decodeRumour, type Rumour } from '../wire/rumour.ts';
 import type { ControlPane } from './control-pane.ts';
 import type { DatagramLine } from './datagram-line.ts';
 import type { Directory } from './directory.ts';
+import { HintCourier } from './hint-courier.ts';
 import type { Instant } from './instant.ts';
 import type { Introductions } from './introductions.ts';
 import type { Membership } from './membership.ts';
@@ -19,6 +21,8 @@ const streamProbeMs = 1_500;
 
 /** The parts of a member that news concerns. */
 export interface NewsParts {
+  readonly number: NodeNumber;
+  readonly signingKey: SigningKey;
   readonly directory: Directory;
   readonly membership: Membership;
   readonly line: DatagramLine;
@@ -36,6 +40,7 @@ export class SwimNews {
   private readonly introductions: Introductions;
   private readonly outbox: Outbox;
   private readonly listeners: NewsListeners;
+  private readonly hints: HintCourier;
   /** Those to whom this node keeps a standing stream. */
   private held: readonly NodeNumber[] = [];
 
@@ -44,6 +49,7 @@ export class SwimNews {
     this.introductions = introductions;
     this.outbox = outbox;
     this.listeners = listeners;
+    this.hints = new HintCourier(parts);
   }
 
   perform(effects: readonly SwimEffect[], at: Instant): void {
@@ -71,6 +77,9 @@ export class SwimNews {
       case 'hold-streams':
         this.held = effect.to;
         this.holdStreams();
+        break;
+      case 'hint':
+        this.hints.tell(effect, at);
         break;
       case 'convicted-me':
         this.listeners.onConvicted(at);
@@ -132,6 +141,8 @@ export class SwimNews {
         return true;
       case 'pane-changed':
         return directory.isControl(rumour.by) && client.heardOfChange(rumour.by, rumour.at, at);
+      case 'hint':
+        return this.onHint(rumour, at);
       default:
         return unreachable(rumour);
     }
@@ -139,6 +150,12 @@ export class SwimNews {
 
   private onUserEvent({ from, name, payload }: Extract<Rumour, { kind: 'user-event' }>): void {
     this.outbox.event({ kind: 'user-event', number: from, event: name, payload });
+  }
+
+  private onHint(rumour: Extract<Rumour, { kind: 'hint' }>, at: Instant): boolean {
+    if (!this.hints.isRight(rumour, at)) return false;
+    this.perform(this.parts.membership.swim.onHint(rumour.by, rumour, at.now), at);
+    return true;
   }
 
   private onLocator(number: NodeNumber, locator: Uint8Array): boolean {
@@ -175,7 +192,7 @@ export class SwimNews {
         outbox.event(event);
         break;
       case 'answers-again':
-        this.parts.pane?.onAnswersAgain(event.number, at);
+        this.parts.pane?.onAnswersAgain(event.number);
         break;
       case 'implausible':
         break;

@@ -34,7 +34,7 @@ export class Suspicions {
   checkConviction(leader: SimNode, live: Set<NodeNumber>, subjects: readonly { readonly number: NodeNumber }[]): void {
     for (const { number } of subjects) {
       live.delete(number);
-      const observers = leader.member?.membership.swim.rings.observersOf(number) ?? [];
+      const observers = leader.member?.membership.swim.jurorsOf(number) ?? [];
       const jurors = observers.filter((observer) => live.has(observer));
       const suspecting = jurors.filter((juror) => this.suspects(juror, number, leader.time.now)).length;
       if (suspecting * 2 > jurors.length) continue;

@@ -292,8 +292,9 @@ export class Detector {
     const { subject, incarnation, ownRound } = doubt;
     doubt.stage = 'missed';
     if (ownRound) this.losses.onProbed(false);
-    if (!ownRound || !this.losses.begin(subject, incarnation, now)) this.ping(subject);
-    this.streams.ask(subject, now);
+    if (!this.losses.begin(subject, incarnation, now)) this.ping(subject);
+    // A whole stream costs a hundred times as much, and is tried when the silence lasts.
+    this.streams.knock(subject);
     const asked = ownRound ? this.coObserversOf(subject) : [];
     for (const observer of asked) this.seams.outbox.post(observer, { kind: 'probe-request', subject });
     this.seams.outbox.event({ kind: 'probe-missed', number: subject, asked });
@@ -306,7 +307,7 @@ export class Detector {
 
   private accuse(doubt: Doubt, now: MonotonicMs): void {
     this.suspect(doubt, now);
-    this.streams.knock(doubt.subject);
+    this.streams.ask(doubt.subject, now);
     doubt.takeAccusation(now);
     this.tellOf(doubt, now);
   }

@@ -68,8 +68,8 @@ export class Hints {
   onHint(by: NodeNumber, { number, incarnation, isDown }: Hint, now: MonotonicMs): void {
     const { self, roster, neighbourhood } = this.seams;
     const subject = roster.get(number);
-    const isElsewhere = subject === undefined || number === self || neighbourhood.subjects.has(number);
-    if (!this.isHeeding || isElsewhere || by === number) return;
+    if (!this.isHeeding || subject === undefined) return;
+    if (number === self || neighbourhood.subjects.has(number) || !this.mayHint(by, number)) return;
     if (isDown) this.note(by, { number, incarnation }, now);
     else this.rumoured.get(number)?.said.delete(by);
     this.weigh(subject, now);
@@ -95,6 +95,11 @@ export class Hints {
   tick(now: MonotonicMs): void {
     for (const held of this.overruled) this.tellRefuted(held, now);
     this.overruled = [];
+  }
+
+  private mayHint(by: NodeNumber, subject: NodeNumber): boolean {
+    if (this.isComplete) return this.seams.neighbourhood.rings.observersOf(subject).includes(by);
+    return by !== subject && this.seams.roster.get(by) !== undefined;
   }
 
   private note(by: NodeNumber, { number, incarnation }: Omit<Hint, 'isDown'>, now: MonotonicMs): void {
@@ -139,14 +144,15 @@ export class Hints {
     const { roster, neighbourhood } = this.seams;
     const isLive = (by: NodeNumber): boolean => roster.get(by)?.status === 'alive';
     const says = (by: NodeNumber): boolean => said.get(by) === incarnation;
-    if (!this.isComplete) return [...said.keys()].filter((by) => isLive(by) && says(by)).length >= hintersMin;
-    const observers = neighbourhood.rings.observersOf(number).filter(isLive);
-    return observers.filter(says).length * 2 > observers.length;
+    const sayers = [...said.keys()].filter((by) => isLive(by) && says(by)).length;
+    if (!this.isComplete) return sayers >= hintersMin;
+    return sayers * 2 > neighbourhood.rings.observersOf(number).filter(isLive).length;
   }
 
   private tellRefuted({ number, incarnation, sinceMs }: Held, now: MonotonicMs): void {
-    // Whoever came to observe it meanwhile has an own opinion, and tells that.
-    if (this.seams.neighbourhood.subjects.has(number)) return;
-    this.seams.outbox.event({ kind: 'refuted', number, incarnation, suspectedForMs: now - sinceMs });
+    const { neighbourhood, roster, outbox } = this.seams;
+    // Whoever came to observe it meanwhile has an own opinion; and a conviction since then is told already.
+    if (neighbourhood.subjects.has(number) || roster.get(number)?.status !== 'alive') return;
+    outbox.event({ kind: 'refuted', number, incarnation, suspectedForMs: now - sinceMs });
   }
 }

@@ -28,7 +28,7 @@ export interface Lossy {
 /**
  * Finds links that lose most packets: such a member answers some question for ever, and would never be silent for
  * long enough. A missed probe starts a sample. An answer counts until the sample ends, because one that is merely
- * slow did not get lost.
+ * slow did not get lost. When none at all was answered that is a silence, which has a rule, and a patience, of its own.
  */
 export class LossWatch {
   private readonly ping: (subject: NodeNumber) => number;
@@ -85,7 +85,8 @@ export class LossWatch {
         continue;
       }
       this.samples.delete(subject);
-      if (!wasLate && open.size >= this.threshold) lossy.push({ subject, incarnation });
+      const isSilent = open.size === sampleSize;
+      if (!wasLate && !isSilent && open.size >= this.threshold) lossy.push({ subject, incarnation });
     }
     return lossy;
   }

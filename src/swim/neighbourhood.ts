@@ -19,6 +19,8 @@ export class Neighbourhood {
   private readonly places: Places;
   private given: Slice | undefined;
   private control: readonly NodeNumber[] = [];
+  /** Members that nobody living observes. */
+  private readonly orphans = new Set<NodeNumber>();
   private complete: Rings | undefined;
   private derived: Slice | undefined;
   private watched: ReadonlyMap<NodeNumber, readonly NodeNumber[]> | undefined;
@@ -59,8 +61,38 @@ export class Neighbourhood {
 
   /** Whom this node probes, each with all others who do. */
   get subjects(): ReadonlyMap<NodeNumber, readonly NodeNumber[]> {
-    this.watched ??= new Map(this.slice.subjects.map(({ number, observers }) => [number, observers]));
+    if (this.watched === undefined) {
+      const others = this.control.filter((number) => number !== this.self);
+      const own = this.slice.subjects.map(({ number, observers }) => [number, observers] as const);
+      this.watched = new Map([...[...this.orphans].map((number) => [number, others] as const), ...own]);
+    }
     return this.watched;
+  }
+
+  /** Who judges a member: its observers, or the control nodes when those are all down. Where everybody is known. */
+  jurorsOf(subject: NodeNumber): readonly NodeNumber[] {
+    const observers = this.rings.observersOf(subject);
+    return observers.some((number) => this.isAlive(number)) ? observers : this.control;
+  }
+
+  /** A member went down or came back: those whom it watched may have nobody left, or somebody again. */
+  onStanding(number: NodeNumber): void {
+    if (this.given !== undefined || !this.control.includes(this.self)) return;
+    for (const subject of this.rings.subjectsOf(number)) this.careFor(subject);
+  }
+
+  /** On a control node: a member whose observers are all down is watched by the control nodes. */
+  private careFor(subject: NodeNumber): void {
+    const hasNobody = subject !== this.self && !this.rings.observersOf(subject).some((each) => this.isAlive(each));
+    if (hasNobody === this.orphans.has(subject)) return;
+    if (hasNobody) this.orphans.add(subject);
+    else this.orphans.delete(subject);
+    this.version++;
+    this.watched = undefined;
+  }
+
+  private isAlive(number: NodeNumber): boolean {
+    return this.roster.get(number)?.status === 'alive';
   }
 
   /** The subjects that are published as down. */
@@ -98,6 +130,7 @@ export class Neighbourhood {
   }
 
   onRemoved(number: NodeNumber): void {
+    this.orphans.delete(number);
     this.complete?.remove(number);
     if (this.given !== undefined) {
       if (!membersOf(this.given).includes(number)) return;

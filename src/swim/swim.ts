@@ -108,7 +108,13 @@ export class Swim {
     return this.neighbourhood.slice;
   }
 
+  /** On a control node: whose reports count about a member. */
+  jurorsOf(subject: NodeNumber): readonly NodeNumber[] {
+    return this.neighbourhood.jurorsOf(subject);
+  }
+
   /** Who watches whom among all members known here: the truth where those are everybody, as on control nodes. */
+
   get rings(): Rings {
     return this.neighbourhood.rings;
   }
@@ -351,6 +357,7 @@ export class Swim {
   }
 
   private onDown({ number, incarnation }: Update): void {
+    this.neighbourhood.onStanding(number);
     this.detector.drop(number);
     this.hints.forget(number);
     if (number === this.self) this.outbox.emit({ kind: 'convicted-me', incarnation });
@@ -358,6 +365,7 @@ export class Swim {
   }
 
   private onAlive({ number, incarnation }: Update, wasDown: boolean, now: MonotonicMs): void {
+    if (wasDown) this.neighbourhood.onStanding(number);
     this.detector.clear(number, now);
     this.hints.clear(number, now);
     if (!wasDown) return;
@@ -371,13 +379,14 @@ export class Swim {
   }
 
   private stateOf({ number, incarnation, status, sinceMs }: Member): MemberState {
-    const doubt = this.detector.doubtOf(number);
-    if (status === 'down') return { number, status, incarnation, sinceMs, hint: false };
+    const published: MemberState = { number, status, incarnation, sinceMs, hint: false };
+    if (status === 'down') return published;
     const hintedAtMs = this.hints.heldSince(number);
-    if (hintedAtMs !== undefined) return { number, status: 'down', incarnation, sinceMs: hintedAtMs, hint: true };
-    if (!doubt?.isSuspicion) return { number, status, incarnation, sinceMs, hint: false };
-    const opinion = doubt.hinted ? 'down' : 'suspect';
-    return { number, status: opinion, incarnation, sinceMs: doubt.suspectedAtMs, hint: doubt.hinted };
+    if (hintedAtMs !== undefined) return { ...published, status: 'down', sinceMs: hintedAtMs, hint: true };
+    const doubt = this.detector.doubtOf(number);
+    if (!doubt?.isSuspicion) return published;
+    const { suspectedAtMs, hinted } = doubt;
+    return { ...published, status: hinted ? 'down' : 'suspect', sinceMs: suspectedAtMs, hint: hinted };
   }
 }
 

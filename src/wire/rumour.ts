@@ -1,6 +1,6 @@
 /** What gossip carries beside updates: opaque to swim, meaningful to the composition. */
-import { bytes, type Codec, decode, encode, variants } from '../codec.ts';
-import { counter, label, nodeNumber } from './fields.ts';
+import { bool, bytes, type Codec, decode, encode, variants } from '../codec.ts';
+import { counter, incarnation, label, nodeNumber, signature } from './fields.ts';
 
 export type Rumour =
   /** A number that is out for good, with the certificate that says so. */
@@ -16,7 +16,18 @@ export type Rumour =
       readonly payload: Uint8Array;
     }
   /** A control node's word that the quorum was lost or is back: a reason to ask the pane at once. */
-  | { readonly kind: 'pane-changed'; readonly by: number; readonly at: number };
+  | { readonly kind: 'pane-changed'; readonly by: number; readonly at: number }
+  /** An observer's word, while no quorum can decide, on whether a member is down; of one pair the latest counts. */
+  | {
+      readonly kind: 'hint';
+      readonly number: number;
+      readonly incarnation: number;
+      readonly by: number;
+      readonly at: number;
+      readonly isDown: boolean;
+      /** The observer's. */
+      readonly signature: Uint8Array;
+    };
 
 /** The most that a user event carries (serf's limit); name and payload fit one datagram with room to spare. */
 export const userEventBytesMax = 512;
@@ -26,6 +37,7 @@ const codec: Codec<Rumour> = variants<Rumour>({
   locator: [2, { number: nodeNumber, locator: bytes(400) }],
   'pane-changed': [3, { by: nodeNumber, at: counter }],
   'user-event': [4, { from: nodeNumber, id: counter, name: label, payload: bytes(userEventBytesMax) }],
+  hint: [5, { number: nodeNumber, incarnation, by: nodeNumber, at: counter, isDown: bool, signature }],
 });
 
 export function encodeRumour(rumour: Rumour): Uint8Array {

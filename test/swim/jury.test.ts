@@ -272,20 +272,31 @@ test('a new process returns after half a second, the same one after five, double
   );
 });
 
-test('a member on probation passes with seven of ten pings answered, and not with six', () => {
-  for (const answers of [0, 6, 7, 10]) {
+test('a member on probation passes with seven of ten pings answered, and not with six, when it answers a last one at the end', () => {
+  for (const [answers, isThereAtTheEnd] of [
+    [0, true],
+    [6, true],
+    [7, true],
+    [10, true],
+    [10, false],
+  ] as const) {
     const probation = new Probation();
     probation.begin(5, sameProcessWaitMs, 0);
     let asked = 0;
     let now = 0;
     for (; now < sameProcessWaitMs; now = probation.nextTickAt()) {
       assert.deepEqual(probation.due(now), { ask: [5], passed: [], failed: [] });
-      if (asked++ < answers) probation.onAnswer(5, now + 1);
+      if (asked++ < answers) probation.onAnswer(5);
       assert.equal(probation.begin(5, sameProcessWaitMs, now), true, 'asking again changes nothing');
     }
     assert.equal(asked, sameProcessWaitMs / probationPingPeriodMs);
+    if (answers >= 7) {
+      assert.deepEqual(probation.due(now), { ask: [5], passed: [], failed: [] });
+      if (isThereAtTheEnd) probation.onAnswer(5);
+      else now += 1_000;
+    }
     const { passed, failed } = probation.due(now);
-    assert.deepEqual(answers >= 7 ? passed : failed, [5], `${answers} answers`);
+    assert.deepEqual(answers >= 7 && isThereAtTheEnd ? passed : failed, [5], `${answers} answers`);
     assert.equal(probation.nextTickAt(), Number.POSITIVE_INFINITY);
   }
 });

@@ -2,10 +2,10 @@
  * A cluster of failure detectors on virtual time: datagrams with delay and loss, streams that a kernel answers for, a
  * clock for each node, stalls and deaths, and a pane that is one jury at node 1. The same seed gives the same run.
  */
-import { utf8 } from '../../src/bytes.ts';
+import { fromUtf8, utf8 } from '../../src/bytes.ts';
 import type { NodeNumber } from '../../src/identity.ts';
 import { type Random, seededRandom } from '../../src/seam/random.ts';
-import type { DialOutcome, SwimEffect, SwimEvent } from '../../src/swim/effect.ts';
+import type { DialOutcome, Hint, SwimEffect, SwimEvent } from '../../src/swim/effect.ts';
 import { Jury, type Verdict } from '../../src/swim/jury.ts';
 import type { SwimMessage } from '../../src/swim/message.ts';
 import { Places, Rings, viewMax } from '../../src/swim/rings.ts';
@@ -35,6 +35,13 @@ export interface Seen {
 
 export interface Conviction extends Verdict {
   readonly atMs: number;
+}
+
+/** A hint as it travels here: nobody lies, so it is not signed. */
+interface HintRumour {
+  readonly hintBy: NodeNumber;
+  readonly atMs: number;
+  readonly hint: Hint;
 }
 
 interface Happening {
@@ -73,6 +80,8 @@ export class VirtualCluster {
   /** Whether the control nodes publish verdicts. */
   paneWorks = true;
   private readonly down = new Set<NodeNumber>();
+  /** When the last hint was made that a node heard from one observer about one subject. */
+  private readonly hintedAtMs = new Map<string, number>();
   private readonly random: Random;
   private readonly happenings = new Heap();
   private orders = 0;
@@ -182,10 +191,29 @@ export class VirtualCluster {
       else if (effect.kind === 'dial') this.dial(node, effect.to, effect.depth);
       else if (effect.kind === 'hold-streams') node.streams = effect.to;
       else this.seen.push({ atMs: this.nowMs, node: node.number, effect });
-      if (effect.kind === 'rumour') node.swim.passOn(effect.bytes, this.nowMs + node.clockOffsetMs);
+      if (effect.kind === 'rumour') this.hearRumour(node, effect.bytes);
+      if (effect.kind === 'hint') this.spreadHint(node, effect);
       if (effect.kind === 'testimony' && node.number === 1) this.hear(effect);
     }
     this.planTick(node);
+  }
+
+  private spreadHint({ number, swim, clockOffsetMs }: VirtualNode, hint: Hint): void {
+    const rumour: HintRumour = { hintBy: number, atMs: this.nowMs, hint };
+    swim.spread(utf8(JSON.stringify(rumour)), this.nowMs + clockOffsetMs);
+  }
+
+  private hearRumour(node: VirtualNode, bytes: Uint8Array): void {
+    const now = this.nowMs + node.clockOffsetMs;
+    const text = fromUtf8(bytes) ?? '';
+    if (text.startsWith('{"hintBy"')) {
+      const { hintBy, atMs, hint } = JSON.parse(text) as HintRumour;
+      const pair = `${node.number} ${hintBy} ${hint.number}`;
+      if (atMs <= (this.hintedAtMs.get(pair) ?? -1)) return;
+      this.hintedAtMs.set(pair, atMs);
+      this.perform(node, node.swim.onHint(hintBy, hint, now));
+    }
+    node.swim.passOn(bytes, now);
   }
 
   private deliver(from: VirtualNode, to: NodeNumber, messages: readonly SwimMessage[]): void {

@@ -101,6 +101,7 @@ export const rumours: Examples<Rumour> = {
   removal: { kind: 'removal', certificate: utf8('certificate') },
   locator: { kind: 'locator', number: 4, locator: utf8('locator') },
   'pane-changed': { kind: 'pane-changed', by: 2, at },
+  hint: { kind: 'hint', number: 4, incarnation: 1, by: 9, at, isDown: true, signature: filled(64, 7) },
   'user-event': { kind: 'user-event', from: 9, id: at, name: 'deploy', payload: utf8('v42') },
 };
 

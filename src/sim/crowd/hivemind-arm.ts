@@ -74,8 +74,9 @@ export class HivemindArm implements Arm {
   /** As a keep-alive would leave it: its slice, and everybody at a control node. */
   private acquaint(node: HivemindNode, number: NodeNumber, now: MonotonicMs): void {
     const { state } = (this.parts as HivemindParts).pane;
-    const slice = state.sliceOf(number);
-    const members = state.viewOf(number, node.seat === undefined ? slice : undefined);
+    // A control node knows everybody, and needs no slice to be told it.
+    const slice = node.seat === undefined ? state.sliceOf(number) : undefined;
+    const members = state.viewOf(number, slice);
     node.begin({ logIndex: state.logIndex, members, slice }, now);
   }
 }

@@ -11,6 +11,7 @@ import type { Slice } from '../../swim/slice.ts';
 import { Swim } from '../../swim/swim.ts';
 import { decodeRumour, encodeRumour } from '../../wire/rumour.ts';
 import type { ArmNode, DialEnd, PaneWorld } from './arm.ts';
+import { HintCourier, somewhen } from './hint-courier.ts';
 import { type HivemindPacket, handshakeBytes } from './hivemind-packet.ts';
 import { PaneContact, type PaneDial } from './pane-contact.ts';
 import type { PaneModel } from './pane-model.ts';
@@ -35,9 +36,6 @@ export interface Knowledge {
 
 type DialToken = PaneDial | { readonly kind: 'probe'; readonly depth: 'knock' | 'ask' };
 
-/** Any time since 1970 takes the same room. */
-const somewhen = 1_790_000_000_000;
-
 export class HivemindNode implements ArmNode {
   readonly swim: Swim;
   readonly seat: PaneSeat | undefined;
@@ -45,6 +43,7 @@ export class HivemindNode implements ArmNode {
   private readonly process: number;
   private readonly parts: HivemindParts;
   private readonly contact: PaneContact;
+  private readonly hints: HintCourier;
   /** The last process that each member was seen to have; the first ones are left out. */
   private readonly processes = new Map<NodeNumber, number>();
 
@@ -57,6 +56,7 @@ export class HivemindNode implements ArmNode {
     this.parts = parts;
     this.swim = new Swim({ self: number, settings, random, cluster, now, places });
     this.contact = this.newContact(random, now);
+    this.hints = new HintCourier(number);
     if (pane.state.control.includes(number)) this.seat = this.takeSeat(now);
   }
 
@@ -174,6 +174,7 @@ export class HivemindNode implements ArmNode {
       admit: (numbers: readonly NodeNumber[], at: MonotonicMs) => this.onAdmitted(numbers, at),
       callDown: (number: NodeNumber, at: MonotonicMs) => this.perform(this.swim.callDown(number), at),
       setQuorum: (healthy: boolean, at: MonotonicMs) => this.onOwnQuorum(healthy, at),
+      jurorsOf: (subject: NodeNumber) => this.swim.jurorsOf(subject),
     };
     this.swim.heedPaneAlone();
     return new PaneSeat(this.number, pane, world, hands, now);
@@ -187,7 +188,6 @@ export class HivemindNode implements ArmNode {
       this.know(update, now);
       this.perform(this.swim.publish(update, now), now);
     }
-    this.perform(this.swim.setSlice(state.sliceOf(this.number), now), now);
   }
 
   private onOwnQuorum(healthy: boolean, now: MonotonicMs): void {
@@ -252,6 +252,9 @@ export class HivemindNode implements ArmNode {
       case 'rumour':
         this.onRumour(effect.bytes, now);
         break;
+      case 'hint':
+        this.swim.spread(this.hints.tell(effect, this.parts.world.now()), now);
+        break;
       case 'convicted-me':
         this.contact.askFor('return', now);
         break;
@@ -286,7 +289,7 @@ export class HivemindNode implements ArmNode {
         this.contact.onHinted(event.number);
         break;
       case 'answers-again':
-        this.seat?.onAnswersAgain(event.number, now);
+        this.seat?.onAnswersAgain(event.number);
         break;
       case 'probe-missed':
       case 'lossy':
@@ -314,6 +317,9 @@ export class HivemindNode implements ArmNode {
     const rumour = decodeRumour(bytes);
     if (rumour?.kind === 'pane-changed' && this.contact.heardOfChange(rumour.by, rumour.at, now)) {
       this.swim.passOn(bytes, now);
+    } else if (rumour?.kind === 'hint' && !this.contact.hasQuorum && this.hints.isNews(rumour)) {
+      this.swim.passOn(bytes, now);
+      this.perform(this.swim.onHint(rumour.by, rumour, now), now);
     }
   }
 

@@ -50,6 +50,8 @@ export interface ContactParts {
 export class PaneContact {
   logIndex: LogIndex = 0;
   isMember = false;
+  /** As far as this member was told. */
+  hasQuorum = true;
   private readonly parts: ContactParts;
   private readonly keepAlives: KeepAlives;
   private asksFor: 'join' | 'return' = 'join';
@@ -103,6 +105,7 @@ export class PaneContact {
   }
 
   setQuorum(healthy: boolean, now: MonotonicMs): void {
+    this.hasQuorum = healthy;
     this.parts.swim.setQuorum(healthy);
     if (!healthy) return;
     for (const number of this.hinted) this.parts.hands.reconsider(number, now);

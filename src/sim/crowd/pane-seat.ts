@@ -5,6 +5,7 @@ import { Jury, reportLeaseMs, type Verdict } from '../../swim/jury.ts';
 import type { Accusation, Report, Update } from '../../swim/message.ts';
 import { Probation, returnWaitMs } from '../../swim/probation.ts';
 import type { PaneWorld } from './arm.ts';
+import { somewhen } from './hint-courier.ts';
 import { entryBytes, exchangeBytes, type HivemindPacket, memberFactsBytes, updateBytes } from './hivemind-packet.ts';
 import type { PaneModel } from './pane-model.ts';
 
@@ -15,8 +16,6 @@ const convictRepeatMs = 500;
 /** What a commit takes beside the round trip: two disks. */
 const commitMinMs = 2;
 const commitMaxMs = 5;
-/** Any time since 1970 takes the same room. */
-const somewhen = 1_790_000_000_000;
 
 /** What the seat makes its node do. */
 export interface SeatHands {
@@ -26,6 +25,8 @@ export interface SeatHands {
   admit(numbers: readonly NodeNumber[], now: MonotonicMs): void;
   callDown(number: NodeNumber, now: MonotonicMs): void;
   setQuorum(healthy: boolean, now: MonotonicMs): void;
+  /** Whose reports count about a member. */
+  jurorsOf(subject: NodeNumber): readonly NodeNumber[];
 }
 
 interface Pending {
@@ -114,8 +115,8 @@ export class PaneSeat {
     this.probation.begin(from, returnWaitMs(process !== standing.process, returns), now);
   }
 
-  onAnswersAgain(number: NodeNumber, now: MonotonicMs): void {
-    this.probation.onAnswer(number, now);
+  onAnswersAgain(number: NodeNumber): void {
+    this.probation.onAnswer(number);
   }
 
   onEntry(admitted: readonly NodeNumber[], updates: readonly Update[], now: MonotonicMs): void {
@@ -145,8 +146,7 @@ export class PaneSeat {
   }
 
   private newJury(): Jury {
-    const { rings } = this.pane.state;
-    return new Jury({ observersOf: (subject) => rings.observersOf(subject), groups: () => [] });
+    return new Jury({ observersOf: (subject) => this.hands.jurorsOf(subject), groups: () => [] });
   }
 
   private review(now: MonotonicMs): void {
