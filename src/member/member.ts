@@ -7,7 +7,6 @@ import { unreachable } from '../assert.ts';
 import type { RoleDeclaration } from '../certificate/join-request.ts';
 import type { Locator } from '../certificate/locator.ts';
 import type { Codec } from '../codec.ts';
-import type { Config } from '../config/config.ts';
 import type { MachineLoad } from '../control/keep-alive.ts';
 import type { SigningKey } from '../crypto.ts';
 import { HivemindError } from '../error.ts';
@@ -63,7 +62,8 @@ export class Member {
   private readonly locator: Locator;
   private readonly standing: OwnStanding;
   private readonly recollection: Recollection;
-  private readonly search: ConfigSearch;
+  /** Configs for people to read, wherever they are held. */
+  readonly search: ConfigSearch;
   private readonly finder: RoleFinder;
   private readonly userEvents: UserEvents;
   /** The time of the current step, for callbacks that are not handed it. */
@@ -113,7 +113,7 @@ export class Member {
       onUnknownOwner: (owner, from, later) => this.introductions.want(owner, from, later),
       republish: (role, value, later) => this.publishNext(role, value, () => {}, later),
     });
-    this.search = new ConfigSearch({ ...parts, exchange: this.exchange });
+    this.search = new ConfigSearch({ ...parts, exchange: this.exchange, asPeer: () => this.asPeer() });
     this.pane = openPane(
       options,
       this.membership,
@@ -254,7 +254,6 @@ export class Member {
     then: (outcome: Outcome<Seq>, at: Instant) => void,
     at: Instant,
   ): void {
-    const from = this.asPeer();
     const config = this.exchange.prepare(role, value);
     if (config instanceof HivemindError) {
       then({ ok: false, error: config }, at);
@@ -262,7 +261,7 @@ export class Member {
     }
     this.recollection.afterwards((later) => {
       this.exchange.release(config, later);
-      then({ ok: true, value: config.seq, from }, later);
+      then(this.own(config.seq), later);
     }, at);
   }
 
@@ -273,23 +272,16 @@ export class Member {
       return;
     }
     const entries = this.pane.log.committed(from, most);
-    then({ ok: true, value: { entries, commitIndex: this.pane.state.appliedIndex }, from: this.asPeer() }, at);
-  }
-
-  /** The configs of a role: the ones held here, or what a consumer or the owners say. For people to read. */
-  findConfigs(role: string, then: (outcome: Outcome<readonly Config[]>, at: Instant) => void, at: Instant): void {
-    const from = this.asPeer();
-    this.search.find(role, (configs, later) => then({ ok: true, value: configs, from }, later), at);
+    then(this.own({ entries, commitIndex: this.pane.state.appliedIndex }), at);
   }
 
   /** Fills the configs that a role performed here consumes; tells whom it asked (HM-25, HM-26). */
   bootstrap(role: string, then: (outcome: Outcome<readonly NodeNumber[]>, at: Instant) => void, at: Instant): void {
-    const from = this.asPeer();
     const { consumes = [], bootstrapFrom = [] } = this.roles.find((each) => each.name === role) ?? {};
     const done = (asked: readonly NodeNumber[], later: Instant): void => {
       const configs = consumes.flatMap((each) => this.exchange.configs.list(each)).length;
       this.outbox.event({ kind: 'bootstrapped', role, from: asked, configs });
-      then({ ok: true, value: asked, from }, later);
+      then(this.own(asked), later);
     };
     const sources = new Set([...consumes, ...bootstrapFrom]);
     this.finder.find([...sources], (later) => this.exchange.bootstrap(role, done, later), at);
@@ -298,17 +290,6 @@ export class Member {
   /** Tells all members something, once each; the reason when it cannot be told. */
   sendEvent(name: string, payload: Uint8Array, at: Instant): HivemindError | undefined {
     return this.userEvents.send(name, payload, at);
-  }
-
-  /** One member's config of a role, from whoever has it. */
-  findConfig(
-    role: string,
-    owner: NodeNumber,
-    then: (outcome: Outcome<Config | undefined>, at: Instant) => void,
-    at: Instant,
-  ): void {
-    const from = this.asPeer();
-    this.search.findOne(role, owner, (config, later) => then({ ok: true, value: config, from }, later), at);
   }
 
   /** Asks something of one member; `not-found` when it is unknown or has no address. */
@@ -333,6 +314,11 @@ export class Member {
   asPeer(): StreamPeer {
     const remote = this.locator.endpoints[0] as Endpoint;
     return { kind: 'member', number: this.number, publicKey: this.signingKey.publicKey, remote };
+  }
+
+  /** An answer that never left this member. */
+  private own<T>(value: T): Outcome<T> {
+    return { ok: true, value, from: this.asPeer() };
   }
 
   // — posts and gossip —

@@ -194,7 +194,7 @@ export class LocalService {
   }
 
   private async configs(role: string): Promise<LocalConfigs> {
-    const configs = await this.node.ask<readonly Config[]>((member, then, at) => member.findConfigs(role, then, at));
+    const configs = await this.node.ask<readonly Config[]>((member, then, at) => member.search.find(role, then, at));
     return { configs: configs.map((config) => this.describeConfig(config)) };
   }
 
@@ -266,7 +266,7 @@ export class LocalService {
     const { member } = this.node;
     const { number } = name === '' ? { number: member.number } : this.recordNamed(name);
     const config = await this.node.ask<Config | undefined>((asked, then, at) =>
-      asked.findConfig(tagsRole, number, then, at),
+      asked.search.findOne(tagsRole, number, then, at),
     );
     const node = member.directory.nameOf(number);
     return { node, seq: config?.seq ?? 0, tags: tagsOf(config) };

@@ -114,9 +114,14 @@ export class Link {
     return true;
   }
 
+  /** Whether a question by stream is under way. */
+  isAsking(now: MonotonicMs): boolean {
+    return now - this.askedAtMs < askLostAfterMs;
+  }
+
   /** Whether a question by stream may leave: one at a time. */
   takeAsk(now: MonotonicMs): boolean {
-    if (now - this.askedAtMs < askLostAfterMs) return false;
+    if (this.isAsking(now)) return false;
     this.askedAtMs = now;
     return true;
   }

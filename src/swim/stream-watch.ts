@@ -9,6 +9,12 @@ import type { Roster } from './roster.ts';
 
 /** Observers to whom a node keeps standing streams: when its process dies, its kernel closes them. */
 export const standingStreams = 2;
+/** They are set up when the first observers have been the same for so long: in a storm of joins they change often. */
+export const standingAfterMs = 3_000;
+/** … and at most so much later, which spreads the dials. */
+export const standingSpreadMs = 2_000;
+/** Questions by stream under way at a time: each costs a handshake, and many silences at once are no news of ports. */
+export const asksMax = 2;
 
 export interface StreamSeams {
   readonly self: NodeNumber;
@@ -41,7 +47,9 @@ export class StreamWatch {
   private readonly links = new Map<NodeNumber, Link>();
   private dueAtMs: MonotonicMs = Number.POSITIVE_INFINITY;
   private held: readonly NodeNumber[] = [];
+  private wanted: readonly NodeNumber[] = [];
   private heldVersion = -1;
+  private holdAtMs: MonotonicMs = Number.POSITIVE_INFINITY;
   /** Answers by stream since anybody's last one by datagram. */
   private streamAnswers = 0;
 
@@ -51,11 +59,12 @@ export class StreamWatch {
   }
 
   nextTickAt(): MonotonicMs {
-    return this.dueAtMs;
+    return Math.min(this.dueAtMs, this.holdAtMs);
   }
 
   tick(now: MonotonicMs): void {
-    this.hold();
+    this.choose(now);
+    if (now >= this.holdAtMs) this.hold();
     if (now < this.dueAtMs) return;
     for (const link of this.links.values()) this.advance(link, now);
     this.dueAtMs = Math.min(...[...this.links.values()].map((link) => link.dueAtMs));
@@ -82,7 +91,8 @@ export class StreamWatch {
 
   /** Asks over a stream, because datagrams were not answered. */
   ask(subject: NodeNumber, now: MonotonicMs): void {
-    if (this.linkTo(subject)?.takeAsk(now)) this.dial(subject, 'ask');
+    const asking = [...this.links.values()].filter((link) => link.isAsking(now)).length;
+    if (asking < asksMax && this.linkTo(subject)?.takeAsk(now)) this.dial(subject, 'ask');
   }
 
   /** Asks its kernel whether anything listens there. */
@@ -157,17 +167,24 @@ export class StreamWatch {
     this.seams.outbox.emit({ kind: 'dial', to, depth });
   }
 
-  /** Keeps the standing streams with the first observers that live. */
-  private hold(): void {
-    const { roster, neighbourhood, outbox } = this.seams;
+  /** The standing streams are to go to the first observers that live. */
+  private choose(now: MonotonicMs): void {
+    const { roster, neighbourhood, random } = this.seams;
     const version = roster.version + neighbourhood.version;
     if (version === this.heldVersion) return;
     this.heldVersion = version;
     const living = neighbourhood.observers.filter((number) => roster.get(number)?.status === 'alive');
     const to = living.slice(0, standingStreams);
-    if (to.length === this.held.length && to.every((number, index) => number === this.held[index])) return;
-    this.held = to;
-    outbox.emit({ kind: 'hold-streams', to });
+    if (isSame(to, this.wanted)) return;
+    this.wanted = to;
+    this.holdAtMs = now + standingAfterMs + random.below(standingSpreadMs);
+  }
+
+  private hold(): void {
+    this.holdAtMs = Number.POSITIVE_INFINITY;
+    if (isSame(this.wanted, this.held)) return;
+    this.held = this.wanted;
+    this.seams.outbox.emit({ kind: 'hold-streams', to: this.held });
   }
 
   private schedule(link: Link): void {
@@ -185,4 +202,8 @@ export class StreamWatch {
   private isWatched(subject: NodeNumber): boolean {
     return this.seams.neighbourhood.subjects.has(subject) && this.seams.roster.get(subject)?.status === 'alive';
   }
+}
+
+function isSame(some: readonly NodeNumber[], others: readonly NodeNumber[]): boolean {
+  return some.length === others.length && some.every((number, index) => number === others[index]);
 }

@@ -1,6 +1,9 @@
 import type { Logger as PinoLogger } from 'pino';
 import type { Logger } from '../seam/logger.ts';
 
+/** What cannot be written, because a disk is full, say, is kept up to so many bytes; then lines are dropped. */
+const unwrittenBytesMax = 1_048_576;
+
 export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
@@ -27,7 +30,12 @@ export async function createLogger(options: LoggerOptions): Promise<Logger> {
     formatters: { level: (label: string) => ({ level: label }) },
     serializers: { error: stdSerializers.err },
   };
-  return over(pino(settings, destination({ fd: descriptors[options.destination ?? 'stderr'], sync: true })));
+  return over(
+    pino(
+      settings,
+      destination({ fd: descriptors[options.destination ?? 'stderr'], sync: true, maxLength: unwrittenBytesMax }),
+    ),
+  );
 }
 
 function over(pino: PinoLogger): Logger {

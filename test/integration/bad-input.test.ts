@@ -187,7 +187,8 @@ describe('a node', () => {
   });
 
   test('whose data folder belongs to another cluster', async () => {
-    const outcome = await tryToJoin('127.0.0.1', other.founded.token, '--folder', resting);
+    const self = ['--folder', resting, '--name', resting, '--bind', cluster.addressOf(resting)];
+    const outcome = await tryToJoin('127.0.0.1', other.founded.token, ...self);
     assertFails(outcome, /resting\/data holds the data of another cluster than the token's; /);
   });
 

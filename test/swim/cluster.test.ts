@@ -22,7 +22,7 @@ test('at rest nobody is missed, and a member costs about one ping and one ack a 
 });
 
 test('HM-14: a stall shows as ping, probe-request, suspicion and refutation; a death shows as down', () => {
-  const cluster = new VirtualCluster(5, 2);
+  const cluster = new VirtualCluster(5, 3);
   cluster.run(3_000);
   cluster.stall(5, 3_000);
   cluster.run(6_000);

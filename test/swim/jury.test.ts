@@ -272,7 +272,7 @@ test('a new process returns after half a second, the same one after five, double
   );
 });
 
-test('a member on probation passes with seven of ten pings answered, and not with six, when it answers a last one at the end', () => {
+test('on probation seven of ten pings have to be answered, and a last one at the end', () => {
   for (const [answers, isThereAtTheEnd] of [
     [0, true],
     [6, true],

@@ -15,6 +15,7 @@ import { Places, Rings } from '../../src/swim/rings.ts';
 import { rumourBytesMax, rumoursMax } from '../../src/swim/rumours.ts';
 import { swimDefaults } from '../../src/swim/settings.ts';
 import { includes, membersOf, type Slice, sliceOf } from '../../src/swim/slice.ts';
+import { standingAfterMs, standingSpreadMs } from '../../src/swim/stream-watch.ts';
 import { Swim } from '../../src/swim/swim.ts';
 import { encodeDatagramBody } from '../../src/wire/datagram.ts';
 
@@ -534,7 +535,12 @@ test('standing streams are kept with the first two observers that live, and are 
   const observers = bench.swim.rings.observersOf(1);
   assert.deepEqual(held(bench.live(30_000)), [observers.slice(0, 2)]);
   bench.swim.setMember(observers[0] as number, 0, 'down', bench.now);
-  assert.deepEqual(held(bench.live(bench.now + 1_500)), [observers.slice(1, 3)]);
+  assert.deepEqual(
+    held(bench.live(bench.now + standingAfterMs - 100)),
+    [],
+    'not before they have been the same for a while',
+  );
+  assert.deepEqual(held(bench.live(bench.now + standingSpreadMs + 200)), [observers.slice(1, 3)]);
 });
 
 // — lossy links —
