@@ -22,11 +22,8 @@ export const settingsBytesMax = 1_048_576;
 export const joinAddressesMax = 16;
 const dataFolderDefault = './data';
 const bindDefault = `0.0.0.0:${portDefault}`;
-const stallToleranceMsMin = 500;
-const stallToleranceMsMax = 120_000;
-/** Bounds of `membership.stallTolerance`. */
-const stallToleranceDurationMsMin = 1_000;
-const stallToleranceDurationMsMax = 60_000;
+const stallToleranceMsMin = 1_000;
+const stallToleranceMsMax = 60_000;
 const reapAfterDefault = '72h';
 
 export const detectionProfiles = ['local', 'lan', 'wan'] as const;
@@ -69,8 +66,8 @@ export interface DetectionSettings {
   /** Default `lan`. */
   readonly profile: DetectionProfile;
   /**
-   * How long a node may stall without being convicted; the profile's own value when absent. In the file it is either
-   * `detection.stallToleranceMs` (500 … 120,000) or `membership.stallTolerance` (`1s` … `60s`).
+   * How long a node may stall without being convicted; the profile's own value when absent. In the file it is
+   * `detection.stallTolerance`, `1s` … `60s`.
    */
   readonly stallToleranceMs?: number;
 }
@@ -163,11 +160,6 @@ const joinSchema = z
     message: 'must have either token or tokenFile, not both',
   });
 
-const detectionSchema = z.object({
-  profile: z.enum(detectionProfiles).default('lan'),
-  stallToleranceMs: z.int().min(stallToleranceMsMin).max(stallToleranceMsMax).optional(),
-});
-
 /** A duration as it is written, which YAML takes for a number when it is a bare 0. */
 const writtenDuration = z
   .unknown()
@@ -183,53 +175,47 @@ const reapAfter = writtenDuration.transform((text, context): number => {
 
 const stallTolerance = writtenDuration.transform((text, context): number => {
   const durationMs = durationMsOf(text) ?? 0;
-  if (durationMs >= stallToleranceDurationMsMin && durationMs <= stallToleranceDurationMsMax) return durationMs;
+  if (durationMs >= stallToleranceMsMin && durationMs <= stallToleranceMsMax) return durationMs;
   context.addIssue({ code: 'custom', message: 'must be a number and a unit, like 4s, from 1s to 60s' });
   return z.NEVER;
 });
 
-const membershipSchema = z.object({
-  reapAfter: reapAfter.prefault(reapAfterDefault),
+const detectionSchema = z.object({
+  profile: z.enum(detectionProfiles).default('lan'),
   stallTolerance: stallTolerance.optional(),
 });
 
+const membershipSchema = z.object({ reapAfter: reapAfter.prefault(reapAfterDefault) });
+
 const roleSchema = z.looseObject({ module: path.optional() }).nullable();
 
-const fileSchema = z
-  .object({
-    version: z.literal(settingsVersion),
-    name: label,
-    data: path.default(dataFolderDefault),
-    bind: address.prefault(bindDefault),
-    advertise: z.array(address).min(1).max(endpointsPerNodeMax).optional(),
-    join: joinSchema.optional(),
-    detection: detectionSchema.prefault({}),
-    membership: membershipSchema.prefault({}),
-    log: z.object({ level: z.enum(logLevels).default('info') }).prefault({}),
-    roles: z
-      .record(label, roleSchema)
-      .refine((roles) => Object.keys(roles).length <= rolesPerNodeMax, `must have at most ${rolesPerNodeMax} roles`)
-      .default({}),
-  })
-  .refine(
-    ({ detection, membership }) => detection.stallToleranceMs === undefined || membership.stallTolerance === undefined,
-    {
-      path: ['membership', 'stallTolerance'],
-      message: 'must not stand beside detection.stallToleranceMs, which says the same; keep one of them',
-    },
-  );
+const fileSchema = z.object({
+  version: z.literal(settingsVersion),
+  name: label,
+  data: path.default(dataFolderDefault),
+  bind: address.prefault(bindDefault),
+  advertise: z.array(address).min(1).max(endpointsPerNodeMax).optional(),
+  join: joinSchema.optional(),
+  detection: detectionSchema.prefault({}),
+  membership: membershipSchema.prefault({}),
+  log: z.object({ level: z.enum(logLevels).default('info') }).prefault({}),
+  roles: z
+    .record(label, roleSchema)
+    .refine((roles) => Object.keys(roles).length <= rolesPerNodeMax, `must have at most ${rolesPerNodeMax} roles`)
+    .default({}),
+});
 
 const noSettings = z.object({});
 
 function settingsFrom(file: z.output<typeof fileSchema>, locator: Locator, folder: string): NodeSettings {
-  const stallToleranceMs = file.membership.stallTolerance ?? file.detection.stallToleranceMs;
+  const { profile, stallTolerance: stallToleranceMs } = file.detection;
   return {
     name: file.name,
     data: pathFrom(folder, file.data),
     bind: file.bind,
     advertise: file.advertise ?? (isWildcard(file.bind) ? [] : [file.bind]),
     ...(file.join && { join: joinFrom(file.join, folder) }),
-    detection: { profile: file.detection.profile, ...(stallToleranceMs !== undefined && { stallToleranceMs }) },
+    detection: { profile, ...(stallToleranceMs !== undefined && { stallToleranceMs }) },
     membership: { reapAfterMs: file.membership.reapAfter },
     log: file.log,
     roles: new Map(Object.entries(file.roles).map(([name, raw]) => [name, sectionFrom(name, raw, locator, folder)])),
