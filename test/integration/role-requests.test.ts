@@ -26,8 +26,10 @@ const chatter = `export default {
       const refused = await context.request(other.number, 'chatter', { question: 'bad' }).catch((error) => error.code);
       await context.publish({ answer, refused });
     };
-    context.onChange((change) => { if (change.kind === 'members') void ask().catch(() => {}); });
-    void ask().catch(() => {});
+    // A member is known before its roles have started.
+    const askUntilAnswered = () => void ask().catch(() => setTimeout(askUntilAnswered, 200));
+    context.onChange((change) => { if (change.kind === 'members') askUntilAnswered(); });
+    askUntilAnswered();
     return { async stop() {}, status: () => ({ heard: context.configs('chatter').map((config) => config.value) }) };
   },
 };`;
