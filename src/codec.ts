@@ -87,6 +87,15 @@ export function fixedBytes(length: number): Codec<Uint8Array> {
   };
 }
 
+/** A value in bytes of its own, at most `most`: one value for the scanner, so that long lists of such stay readable. */
+export function packed<T>(codec: Codec<T>, most: number): Codec<T> {
+  const wrapped = bytes(most);
+  return {
+    write: (value) => encode(codec, value),
+    read: (value) => decode(codec, wrapped.read(value)) ?? malformed(),
+  };
+}
+
 export function list<T>(item: Codec<T>, most: number): Codec<readonly T[]> {
   return {
     write: (values) => values.map((value) => item.write(value)),

@@ -163,6 +163,9 @@ function onBeginRemoval(state: ControlState, command: BeginRemoval): Applied {
   if (state.isControl(command.number)) {
     return ignored('refused', `${member.name} is a control node and the control set is fixed; stop it instead.`);
   }
+  if (command.reason === 'reaped' && member.status !== 'down') {
+    return ignored('refused', `${member.name} has come back meanwhile.`);
+  }
   const { cluster } = state.genesis;
   const { number, reason } = command;
   const statement = { kind: 'remove', cluster, epoch: state.epoch, controlSet: 0, number, reason } as const;

@@ -122,7 +122,7 @@ export class Admissions {
   }
 
   private admissionOf(number: NodeNumber, certificate: Uint8Array): Admission {
-    const digest = this.membership.digest(this.state.epoch, this.views.sliceOf(number), number);
+    const digest = this.membership.digestFor(this.state.epoch, this.views.sliceOf(number), number);
     return { certificate, digest };
   }
 

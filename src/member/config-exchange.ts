@@ -107,7 +107,9 @@ export class ConfigExchange {
     }
     for (const role of [...this.performed.map(({ name }) => name), tagsRole]) {
       if (this.configs.get(role, this.self) === undefined) continue;
-      const [consumer] = shuffled(this.consumers(role), this.random);
+      // Always the same one: otherwise all owners keep a connection to every consumer.
+      const consumers = this.consumers(role);
+      const consumer = consumers[this.self % consumers.length];
       if (consumer !== undefined) this.syncOwn(role, consumer, at);
     }
   }

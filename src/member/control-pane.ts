@@ -194,6 +194,7 @@ export class ControlPane {
   private reap(at: Instant): void {
     this.nextReapAt = at.now + reapPeriodMs;
     for (const number of reapable(this.state, at.wall, this.reapAfterMs)) {
+      if (this.returns.isTrying(number)) continue;
       this.log.propose({ kind: 'begin-removal', at: at.wall, number, reason: 'reaped' }, () => {}, at);
     }
   }
@@ -371,7 +372,11 @@ export class ControlPane {
     if (this.courier.onDatagram(from, datagram, at)) this.log.receive(from, datagram.message, at);
   }
 
+  /** Only those who watch a living member are heard about it: anybody else may say anything. */
   onTestimony(from: NodeNumber, message: Accusation | Report, at: Instant): void {
+    const { subject } = message;
+    if (this.state.members.get(subject)?.status !== 'alive') return;
+    if (!this.membership.swim.jurorsOf(subject).includes(from)) return;
     if (message.kind === 'accusation') this.jury.accuse(from, message.subject, at.now);
     else this.jury.report(from, message, at.now);
   }
@@ -409,7 +414,7 @@ export class ControlPane {
 
   /** What a member with this number is to know of the cluster. */
   digestFor(number: NodeNumber): Digest {
-    return this.membership.digest(this.state.epoch, this.views.sliceOf(number), number);
+    return this.membership.digestFor(this.state.epoch, this.views.sliceOf(number), number);
   }
 
   /** One page of all members, for people to read. */

@@ -19,6 +19,8 @@ const attemptsMax = 3;
 interface Unknown {
   readonly toldBy: NodeNumber;
   attempts: number;
+  /** A request for it is under way. */
+  isAsked: boolean;
 }
 
 export class Introductions {
@@ -51,7 +53,7 @@ export class Introductions {
   want(number: NodeNumber, toldBy: NodeNumber, at: Instant): void {
     const { directory } = this.membership;
     if (directory.removed.has(number) || this.unknown.has(number) || this.unknown.size >= unknownMax) return;
-    this.unknown.set(number, { toldBy, attempts: 0 });
+    this.unknown.set(number, { toldBy, attempts: 0, isAsked: false });
     this.fetchAt = Math.min(this.fetchAt, Math.max(at.now + gatherMs, this.fetchedAt + fetchPeriodMs));
   }
 
@@ -62,10 +64,13 @@ export class Introductions {
     const bySource = new Map<NodeNumber, NodeNumber[]>();
     for (const [number, each] of this.unknown) {
       const source = this.sourceFor(number, each);
-      bySource.set(source, [...(bySource.get(source) ?? []), number]);
+      const asked = bySource.get(source) ?? [];
+      if (each.isAsked || asked.length >= factsNumbersMax) continue;
+      bySource.set(source, [...asked, number]);
       each.attempts++;
+      each.isAsked = true;
     }
-    for (const [source, numbers] of bySource) this.fetch(source, numbers.slice(0, factsNumbersMax), at);
+    for (const [source, numbers] of bySource) this.fetch(source, numbers, at);
   }
 
   /**
@@ -76,7 +81,8 @@ export class Introductions {
   private sourceFor(number: NodeNumber, unknown: Unknown): NodeNumber {
     const { directory, size } = this.membership;
     const isCertified = directory.get(number) !== undefined;
-    const tellsAt = size > viewMax ? 0 : 1;
+    // Whoever is outside the view is audited by nothing: its standing is the pane's to say.
+    const tellsAt = size > viewMax && this.membership.wants(number) ? 0 : 1;
     if (unknown.attempts === tellsAt && !isCertified) return unknown.toldBy;
     const controlNodes = directory.controlNumbers().filter((each) => each !== this.self);
     return controlNodes[(this.self + unknown.attempts) % controlNodes.length] ?? unknown.toldBy;
@@ -104,6 +110,7 @@ export class Introductions {
   private settle(numbers: readonly NodeNumber[], at: Instant): void {
     for (const number of numbers) {
       const each = this.unknown.get(number);
+      if (each !== undefined) each.isAsked = false;
       if (this.membership.directory.isComplete(number)) {
         this.unknown.delete(number);
         this.onKnown(number, at);

@@ -33,7 +33,7 @@ import type { Instant } from './instant.ts';
 import { Introductions } from './introductions.ts';
 import { hasMoved, type MemberOptions, nextLocator } from './member-options.ts';
 import { Membership } from './membership.ts';
-import type { MemberMemory } from './memory.ts';
+import { type MemberMemory, worthRemembering } from './memory.ts';
 import { openPane } from './open-pane.ts';
 import { Outbox, type Outcome } from './outbox.ts';
 import { OwnStanding } from './own-standing.ts';
@@ -390,7 +390,7 @@ export class Member {
       certificate: this.certificate,
       locator: this.locator.bytes,
       digest: this.membership.digest(this.epoch),
-      configs: this.exchange.toRemember(),
+      configs: worthRemembering(this.exchange.toRemember(), this.number),
       commitIndex: this.pane?.state.appliedIndex ?? 0,
       leaving: this.isLeaving,
     };

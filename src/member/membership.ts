@@ -289,10 +289,23 @@ export class Membership {
     };
   }
 
-  /** What somebody with the view `slice`, by default this node, should know. */
-  digest(epoch: number, slice: Slice | undefined = this.slice, reader: NodeNumber = this.self): Digest {
-    const everybody = (): readonly NodeNumber[] => this.directory.list().map(({ number }) => number);
-    const numbers = slice === undefined ? everybody() : [...membersOf(slice), reader];
+  /** What somebody with the view `slice` should know. */
+  digestFor(epoch: number, slice: Slice | undefined, reader: NodeNumber): Digest {
+    return this.digestOf(epoch, slice, slice === undefined ? this.everybody() : [...membersOf(slice), reader]);
+  }
+
+  /** All that this node knows; a control node's log knows the rest. */
+  digest(epoch: number): Digest {
+    const { directory, self } = this;
+    const isControl = directory.isControl(self);
+    return this.digestOf(epoch, this.slice, isControl ? directory.controlNumbers() : this.everybody());
+  }
+
+  private everybody(): readonly NodeNumber[] {
+    return this.directory.list().map(({ number }) => number);
+  }
+
+  private digestOf(epoch: number, slice: Slice | undefined, numbers: readonly NodeNumber[]): Digest {
     return {
       genesis: this.directory.genesisBytes,
       epoch,
@@ -314,10 +327,7 @@ export class Membership {
   /** The same over the view of `reader`, which has this slice or knows everybody. */
   hashOf(slice: Slice | undefined, reader: NodeNumber): Uint8Array {
     const { directory } = this;
-    const numbers =
-      slice === undefined
-        ? directory.list().map(({ number }) => number)
-        : [...membersOf(slice), reader].sort((a, b) => a - b);
+    const numbers = slice === undefined ? this.everybody() : [...membersOf(slice), reader].sort((a, b) => a - b);
     const standingOf = (number: NodeNumber): ReturnType<Membership['published']> | undefined =>
       directory.get(number) === undefined ? undefined : this.published(number);
     return viewHash(slice, numbers, standingOf, directory.removedHash);

@@ -1,9 +1,10 @@
 /** What a member remembers over a restart: itself, the cluster as it last knew it, and the configs it holds. */
-import { bool, bytes, type Codec, decode, encode, list, optional, record } from '../codec.ts';
-import { type Config, configsPerRoleMax } from '../config/config.ts';
-import type { LogIndex } from '../identity.ts';
+import { bool, bytes, type Codec, decode, encode, list, optional, packed, record } from '../codec.ts';
+import { type Config, configsPerRoleMax, configValueBytesMax } from '../config/config.ts';
+import { membersMax } from '../control/admission-policy.ts';
+import { type LogIndex, rolesPerNodeMax } from '../identity.ts';
 import { counter } from '../wire/fields.ts';
-import { config, type Digest, digest } from '../wire/peer-message.ts';
+import { config, type Digest, digestOf, memberFacts } from '../wire/peer-message.ts';
 
 export interface MemberMemory {
   /** Nothing for a control node of the genesis. */
@@ -19,11 +20,17 @@ export interface MemberMemory {
   readonly leaving: boolean;
 }
 
+/** Others' configs are remembered up to so many bytes together; they can be asked for again. */
+export const rememberedBytesMax = 33_554_432;
+const factsBytesMax = 2_048;
+const configBytesMax: number = configValueBytesMax + 256;
+const configsMax: number = configsPerRoleMax * rolesPerNodeMax;
+
 const codec: Codec<MemberMemory> = record<MemberMemory>({
   certificate: optional(bytes(1_100)),
   locator: optional(bytes(400)),
-  digest,
-  configs: list(config, configsPerRoleMax),
+  digest: digestOf(list(packed(memberFacts, factsBytesMax), membersMax)),
+  configs: list(packed(config, configBytesMax), configsMax),
   commitIndex: counter,
   leaving: bool,
 });
@@ -34,4 +41,14 @@ export function encodeMemory(memory: MemberMemory): Uint8Array {
 
 export function decodeMemory(stored: Uint8Array): MemberMemory | undefined {
   return decode(codec, stored);
+}
+
+/** The own ones, and of the others what there is room for. */
+export function worthRemembering(configs: readonly Config[], self: number): readonly Config[] {
+  let bytesLeft = rememberedBytesMax;
+  return configs.filter(({ owner, value }) => {
+    if (owner === self) return true;
+    bytesLeft -= value.length;
+    return bytesLeft >= 0;
+  });
 }

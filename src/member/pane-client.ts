@@ -29,6 +29,11 @@ const mismatchesMax = 2;
 export const paneSilenceMs = 3_000;
 /** News of one control node's quorum counts at most this often: anybody may make it up. */
 const changePeriodMs = 500;
+/** Members ask after such news within this time at most, the later the more they are. */
+const changeSpreadMsMax = 2_000;
+const crowdingMax = 8;
+/** Why no control node answers is asked over a stream, so often at most. */
+const askWhyPeriodMs = 3_000;
 /** One attempt at one control node, and the pause before all are tried again. */
 export const askAttemptMs = 9_000;
 export const askPauseMs = 300;
@@ -70,6 +75,7 @@ export class PaneClient {
   private allSilent = false;
   private degradedBy: { readonly since: WallMs } | undefined;
   private mismatches = 0;
+  private nextWhyAt: MonotonicMs = Number.NEGATIVE_INFINITY;
   private pulling = false;
   /** Control nodes that refused this node as no member, since one last answered it. */
   private readonly notAdmittedBy = new Set<NodeNumber>();
@@ -132,11 +138,23 @@ export class PaneClient {
     const last = this.changes.get(by) ?? Number.NEGATIVE_INFINITY;
     if (changedAt < last + changePeriodMs || changedAt > at.wall + clockSkewMs) return false;
     this.changes.set(by, changedAt);
-    this.askSoon(at);
+    // All members hear of it within a moment, and would all ask at once.
+    const spreadMs = Math.min(changeSpreadMsMax, this.membership.size / 5);
+    this.nextKeepAliveAt = Math.min(this.nextKeepAliveAt, at.now + this.random.next() * spreadMs);
     return true;
   }
 
   // — keep-alives —
+
+  /** How many times as seldom the members of a large cluster ask, so that they do not bury a pane in trouble. */
+  private get crowding(): number {
+    return Math.min(crowdingMax, Math.max(1, this.membership.size / 1_000));
+  }
+
+  private urgentMs(): number {
+    const { crowding } = this;
+    return crowding === 1 ? keepAliveUrgentMs : keepAliveUrgentMs * crowding * (0.5 + this.random.next());
+  }
 
   private beginRound(at: Instant): void {
     this.candidates = [...this.rendezvous()];
@@ -184,11 +202,13 @@ export class PaneClient {
     const isGone = this.allSilent && this.view.state === 'no-pane';
     if (isGone) this.askWhy(at);
     // Whether anybody is there wants to be known soon: the answers that are waited for are pause enough.
-    this.nextKeepAliveAt = isGone || !this.allSilent ? at.now + keepAliveUrgentMs : at.now;
+    this.nextKeepAliveAt = isGone || !this.allSilent ? at.now + this.urgentMs() : at.now;
   }
 
   /** Packets of a node that was removed are dropped without a word; a stream is refused with the reason. */
   private askWhy(at: Instant): void {
+    if (at.now < this.nextWhyAt) return;
+    this.nextWhyAt = at.now + askWhyPeriodMs * this.crowding;
     const [anyone] = shuffled(this.rendezvous(), this.random);
     if (anyone !== undefined) this.pullDigest(anyone, at);
   }
@@ -204,7 +224,7 @@ export class PaneClient {
     if (answer.health.state === 'healthy') {
       this.become('healthy', answer.health.since, at);
       // An election is under way: soon there is a leader to know.
-      this.nextKeepAliveAt = at.now + (leader === 0 ? keepAliveUrgentMs : keepAlivePeriodMs);
+      this.nextKeepAliveAt = at.now + (leader === 0 ? this.urgentMs() : keepAlivePeriodMs);
     } else {
       this.degradedBy = { since: answer.health.since };
       this.askNext(at);
@@ -230,7 +250,7 @@ export class PaneClient {
     this.membership.mergeChanges(changes, size, from, at);
     if (changes.resync) this.mismatches++;
     if (this.mismatches >= mismatchesMax) this.pullDigest(from, at);
-    else this.nextKeepAliveAt = Math.min(this.nextKeepAliveAt, at.now + keepAliveUrgentMs);
+    else this.nextKeepAliveAt = Math.min(this.nextKeepAliveAt, at.now + this.urgentMs());
   }
 
   private pullDigest(from: NodeNumber, at: Instant): void {
@@ -255,6 +275,7 @@ export class PaneClient {
 
   /** This node believes something that the pane refuses: it takes over what the pane says. */
   refresh(at: Instant): void {
+    this.nextWhyAt = at.now;
     this.askWhy(at);
   }
 

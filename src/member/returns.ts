@@ -37,6 +37,11 @@ export class Returns {
     return new HivemindError('busy', `${sentence}if this goes on, open its UDP port.`);
   }
 
+  /** Whether its answers are being watched. */
+  isTrying(number: NodeNumber): boolean {
+    return this.probation.has(number);
+  }
+
   onAnswer(number: NodeNumber): void {
     this.probation.onAnswer(number);
   }

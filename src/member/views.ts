@@ -6,7 +6,7 @@ import { changesMax, type KeepAlive, type ViewChanges } from '../control/keep-al
 import type { LogIndex, NodeNumber } from '../identity.ts';
 import type { Update } from '../swim/message.ts';
 import { viewMax } from '../swim/rings.ts';
-import { type Slice, sliceOf } from '../swim/slice.ts';
+import { membersOf, type Slice, sliceOf } from '../swim/slice.ts';
 import { slicePeersMax } from '../wire/slice.ts';
 import type { Membership } from './membership.ts';
 
@@ -16,6 +16,11 @@ interface Since {
   readonly updates: readonly Update[];
   readonly removed: readonly NodeNumber[];
   readonly admitted: readonly NodeNumber[];
+}
+
+interface Concern {
+  readonly isComplete: boolean;
+  readonly includes: (number: NodeNumber) => boolean;
 }
 
 export class Views {
@@ -38,7 +43,10 @@ export class Views {
     const knowsAll = state.members.size <= viewMax || state.isControl(number);
     if (knowsAll || member === undefined) return undefined;
     const roles = relatedRoles(member.roles, state.declarations);
-    const required = roles.map((role) => state.membersOfRole(role));
+    const required = roles.map((role) => ({
+      members: state.membersOfRole(role),
+      isMember: (each: NodeNumber): boolean => state.members.get(each)?.roles.includes(role) === true,
+    }));
     const slice = sliceOf(membership.swim.rings, number, { control: membership.directory.controlNumbers(), required });
     return { ...slice, peers: slice.peers.slice(0, slicePeersMax) };
   }
@@ -59,7 +67,7 @@ export class Views {
     if (logIndex > reached) return undefined;
     const slice = this.sliceOf(number);
     const isSound = equalBytes(viewHash, this.hashOf(slice, number));
-    const since = this.since(logIndex, slice === undefined);
+    const since = this.since(logIndex, this.concernOf(number, slice));
     if (since === undefined) return isSound ? undefined : tooOld(reached, slice);
     const { updates, removed, admitted } = since;
     const isNews = updates.length + removed.length + admitted.length > 0;
@@ -68,8 +76,19 @@ export class Views {
     return { ...since, slice: isSound || isNews ? undefined : slice, resync: !isSound && !isNews };
   }
 
+  /** Whose standing a member is told: all, or those in its slice and those who publish what its roles read. */
+  private concernOf(number: NodeNumber, slice: Slice | undefined): Concern {
+    if (slice === undefined) return { isComplete: true, includes: () => true };
+    const { members, declarations } = this.state;
+    const read = members.get(number)?.roles.flatMap((role) => declarations.get(role)?.consumes ?? []) ?? [];
+    const view = new Set([...membersOf(slice), number]);
+    const publishes = (each: NodeNumber): boolean =>
+      read.length > 0 && members.get(each)?.roles.some((role) => read.includes(role)) === true;
+    return { isComplete: false, includes: (each) => view.has(each) || publishes(each) };
+  }
+
   /** Nothing when that is longer ago than this node remembers. */
-  private since(logIndex: LogIndex, isComplete: boolean): Since | undefined {
+  private since(logIndex: LogIndex, { isComplete, includes }: Concern): Since | undefined {
     const changes = this.state.changesSince(logIndex);
     if (changes === undefined) return undefined;
     const updates: Update[] = [];
@@ -82,9 +101,10 @@ export class Views {
       }
       const member = this.state.members.get(number);
       if (kind === 'removed') removed.push(number);
-      else if (member !== undefined && kind === 'standing') {
+      else if (member === undefined || !includes(number)) continue;
+      else if (kind === 'standing') {
         updates.push({ number, incarnation: member.incarnation, status: member.status });
-      } else if (member !== undefined && isComplete) admitted.push(number);
+      } else if (isComplete) admitted.push(number);
     }
     return { reaches: this.state.appliedIndex, updates, removed, admitted };
   }

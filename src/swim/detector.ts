@@ -143,6 +143,8 @@ export class Detector {
     if (accusation.subject === this.seams.self) this.answerFor(from, accusation);
     const member = this.observed(accusation.subject);
     if (member === undefined || accusation.incarnation < member.incarnation) return;
+    // Whoever does not watch it knows nothing of when its silence began.
+    if (this.seams.neighbourhood.subjects.get(member.number)?.includes(from) !== true) return;
     const doubt = this.doubts.get(member.number) ?? this.ask(member, false, now);
     doubt.onEarlierMiss(accusation.unansweredMs, now);
   }

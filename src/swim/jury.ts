@@ -109,7 +109,11 @@ export class Jury {
 
   /** `from` got no answer from `subject`: no vote yet, but a reason to wait with the verdict over another one. */
   accuse(from: NodeNumber, subject: NodeNumber, now: MonotonicMs): void {
-    this.caseOf(subject)?.accusedUntilMs.set(from, now + accusationLeaseMs);
+    const file = this.caseOf(subject);
+    if (file === undefined) return;
+    file.accusedUntilMs.set(from, now + accusationLeaseMs);
+    // A case that comes to nothing is dismissed when its accusations have run out.
+    this.dueAtMs = Math.min(this.dueAtMs, now + accusationLeaseMs + 1);
   }
 
   /** When `verdicts` is worth calling; infinite while nothing can come of it. */
@@ -158,6 +162,8 @@ export class Jury {
     if (known !== undefined) return known;
     if (this.cases.size >= casesMax) {
       this.dropped++;
+      // What has run out makes room at the next sitting.
+      this.dueAtMs = Math.min(this.dueAtMs, this.satAtMs + brakeCheckMs);
       return undefined;
     }
     const reports = { silent: new Map(), refused: new Map(), lossy: new Map() };
@@ -266,7 +272,10 @@ function accusedAmong(
   return trials
     .filter((trial) => {
       const majority = majorityOf(jurorsOf(trial, live));
-      const accusers = trial.observers.filter((from) => live.has(from) && trial.file.accusedUntilMs.has(from));
+      const { accusedUntilMs, reports } = trial.file;
+      const accusers = trial.observers.filter(
+        (from) => live.has(from) && (accusedUntilMs.has(from) || reports.lossy.has(from)),
+      );
       return (
         accusers.length >= Math.min(accusersForHold, majority) && countOf(trial, ['refused'], live, now) < majority
       );

@@ -127,16 +127,25 @@ export class Neighbourhood {
     this.complete?.add(number);
     if (this.given === undefined) this.onChange();
     else if (this.covers(number)) this.onJoined(this.given, number);
+    if (this.mayHaveOrphans) for (const each of [number, ...this.rings.subjectsOf(number)]) this.careFor(each);
   }
 
   onRemoved(number: NodeNumber): void {
     this.orphans.delete(number);
+    const watched = this.mayHaveOrphans ? this.rings.subjectsOf(number) : [];
     this.complete?.remove(number);
     if (this.given !== undefined) {
       if (!membersOf(this.given).includes(number)) return;
       this.given = without(this.given, number);
     }
     this.onChange();
+    for (const subject of watched) this.careFor(subject);
+  }
+
+  /** On a control node, while anybody is down: where nobody is, everybody has living observers. */
+  private get mayHaveOrphans(): boolean {
+    const isMine = this.given === undefined && this.control.includes(this.self);
+    return isMine && this.roster.withStatus('down').length > 0;
   }
 
   /** Whether a number that gossip announced belongs to this view. */

@@ -49,6 +49,10 @@ export class Probation {
     return true;
   }
 
+  has(number: NodeNumber): boolean {
+    return this.trials.has(number);
+  }
+
   onAnswer(number: NodeNumber): void {
     const trial = this.trials.get(number);
     if (trial === undefined) return;

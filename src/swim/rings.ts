@@ -123,6 +123,18 @@ export class Rings {
     return [...new Set(opposites)].filter((each) => each !== number);
   }
 
+  /** All others, as they follow a member on the first ring. */
+  *following(number: NodeNumber): Generator<NodeNumber> {
+    this.place();
+    const [ring] = this.rings;
+    if (ring === undefined || this.size === 0) return;
+    const start = ring.indexOf(this.places.of(number)[0] as number, number);
+    for (let step = 0; step < this.size; step++) {
+      const each = ring.at(start + step);
+      if (each !== number) yield each;
+    }
+  }
+
   private chooseFor(subject: NodeNumber): readonly NodeNumber[] {
     this.place();
     const places = this.places.of(subject);

@@ -3,7 +3,7 @@
  * it is what the node needs to watch, to be watched and to spread news, whatever the size of the cluster.
  */
 import type { NodeNumber } from '../identity.ts';
-import { chooseObservers, type Places, type Rings, ringLength, ringsMax, stepsBack } from './rings.ts';
+import { chooseObservers, type Places, type Rings, ringsMax, stepsBack } from './rings.ts';
 
 /** Members of one required role that a view holds. */
 export const peersPerRoleMax = 16;
@@ -32,8 +32,13 @@ export interface Watched {
 /** Those whom a node needs for what they do, and not for where they stand. */
 export interface Needs {
   readonly control: readonly NodeNumber[];
-  /** The members of each required role. */
-  readonly required: readonly (readonly NodeNumber[])[];
+  readonly required: readonly Required[];
+}
+
+/** One required role. */
+export interface Required {
+  readonly members: readonly NodeNumber[];
+  isMember(number: NodeNumber): boolean;
 }
 
 /** The slice of a member of these rings. */
@@ -47,7 +52,7 @@ export function sliceOf(rings: Rings, number: NodeNumber, { control, required }:
     observers: others(rings.observersOf(number)),
     reserve: others(rings.oppositesOf(number).slice(0, reserveMax)),
     control: others(control),
-    peers: others(required.flatMap((members) => nextOnFirstRing(members, number, rings.places))),
+    peers: others(required.flatMap((role) => nextOnFirstRing(rings, number, role))),
   };
 }
 
@@ -133,15 +138,13 @@ function isNextOnSomeRing({ subjects }: Slice, self: NodeNumber, joined: NodeNum
 }
 
 /** Those who follow on the first ring, so that the members of a role are in about equally many views. */
-function nextOnFirstRing(members: readonly NodeNumber[], number: NodeNumber, places: Places): readonly NodeNumber[] {
-  if (members.length <= peersPerRoleMax) return members;
-  const [home = 0] = places.of(number);
-  const stepsTo = (member: NodeNumber): number => ((places.of(member)[0] as number) - home + ringLength) % ringLength;
-  const bySteps = members.map((member) => ({ member, steps: stepsTo(member) })).sort((a, b) => a.steps - b.steps);
-  return bySteps
-    .filter(({ member }) => member !== number)
-    .slice(0, peersPerRoleMax)
-    .map(({ member }) => member);
+function nextOnFirstRing(rings: Rings, number: NodeNumber, role: Required): readonly NodeNumber[] {
+  if (role.members.length <= peersPerRoleMax) return role.members;
+  const next: NodeNumber[] = [];
+  for (const each of rings.following(number)) {
+    if (role.isMember(each) && next.push(each) === peersPerRoleMax) break;
+  }
+  return next;
 }
 
 function ascending(numbers: Iterable<NodeNumber>): readonly NodeNumber[] {

@@ -240,7 +240,7 @@ const declaration: Codec<RoleDeclaration> = record<RoleDeclaration>({
   bootstrapFrom: names,
   consumes: names,
 });
-const memberFacts: Codec<MemberFacts> = record<MemberFacts>({
+export const memberFacts: Codec<MemberFacts> = record<MemberFacts>({
   number: nodeNumber,
   certificate: optional(bytes(1_100)),
   locator: optional(bytes(400)),
@@ -249,16 +249,19 @@ const memberFacts: Codec<MemberFacts> = record<MemberFacts>({
 });
 const genesisBytesMax = 8_192;
 
-export const digest: Codec<Digest> = record<Digest>({
-  genesis: bytes(genesisBytesMax),
-  epoch,
-  logIndex: counter,
-  size: counter,
-  slice: optional(slice),
-  members: list(memberFacts, digestMembersMax),
-  removed: bytes(removedBytesMax),
-  declarations: list(declaration, declarationsMax),
-});
+/** A digest whose members are listed so. */
+export const digestOf = (members: Codec<readonly MemberFacts[]>): Codec<Digest> =>
+  record<Digest>({
+    genesis: bytes(genesisBytesMax),
+    epoch,
+    logIndex: counter,
+    size: counter,
+    slice: optional(slice),
+    members,
+    removed: bytes(removedBytesMax),
+    declarations: list(declaration, declarationsMax),
+  });
+export const digest: Codec<Digest> = digestOf(list(memberFacts, digestMembersMax));
 export const facts: Codec<Facts> = record<Facts>({
   members: list(memberFacts, factsNumbersMax),
   declarations: list(declaration, declarationsMax),

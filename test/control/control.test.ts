@@ -357,7 +357,10 @@ describe('the hash of the state', () => {
         pane.admit(bee);
       },
       (pane) => pane.change({ kind: 'begin-removal', number: 4, reason: 'left' }),
-      (pane) => pane.change({ kind: 'begin-removal', number: 4, reason: 'reaped' }),
+      (pane) => {
+        pane.change({ kind: 'convict', subjects: [{ number: 4, incarnation: 0 }] });
+        pane.change({ kind: 'begin-removal', number: 4, reason: 'reaped' });
+      },
       (pane) => {
         pane.change({ kind: 'begin-removal', number: 4, reason: 'left' });
         pane.change(pane.complete(4));

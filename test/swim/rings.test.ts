@@ -133,7 +133,10 @@ test('HM-15: a slice agrees with the rings, has what roles need, and no larger a
   for (const size of [1_000, 20_000]) {
     const rings = ringsOf(upTo(size));
     const control = [1, 2, 3];
-    const required = [upTo(size).filter((number) => number % 7 === 0), [5, 6]];
+    const required = [
+      { members: upTo(size).filter((each) => each % 7 === 0), isMember: (each: number) => each % 7 === 0 },
+      { members: [5, 6], isMember: (each: number) => each === 5 || each === 6 },
+    ];
     let most = 0;
     for (const number of some(200, seededRandom(5), upTo(size))) {
       const slice = sliceOf(rings, number, { control, required });
