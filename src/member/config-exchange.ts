@@ -173,7 +173,11 @@ export class ConfigExchange {
   private push(config: Config, except: readonly NodeNumber[] = []): void {
     const others = this.consumers(config.role).filter((number) => !except.includes(number));
     for (const number of shuffled(others, this.random).slice(0, pushFanout)) this.postTo(number, [config]);
-    this.outbox.event({ kind: 'config', role: config.role, owner: config.owner, seq: config.seq });
+    this.tellOf(config);
+  }
+
+  private tellOf({ role, owner, seq }: Config): void {
+    this.outbox.event({ kind: 'config', role, owner, seq });
   }
 
   // — receiving —
@@ -190,7 +194,8 @@ export class ConfigExchange {
     for (const config of configs) this.configs.put(config, this.keyOf(config.owner));
   }
 
-  private take(config: Config, from: NodeNumber, at: Instant): PutOutcome | undefined {
+  /** @param isPush whether it came as a publication: what was compared, others compare as well */
+  private take(config: Config, from: NodeNumber, at: Instant, isPush = true): PutOutcome | undefined {
     const { directory } = this.membership;
     const isWanted = config.owner === this.self || this.consumed.includes(config.role);
     if (!isWanted || directory.removed.has(config.owner)) return undefined;
@@ -205,7 +210,8 @@ export class ConfigExchange {
     if (outcome !== 'newer') return outcome;
     if (config.owner === this.self) this.onOvertaken(config, at);
     this.replaceNamesake(config);
-    this.push(config, [from, config.owner]);
+    if (isPush) this.push(config, [from, config.owner]);
+    else this.tellOf(config);
     return outcome;
   }
 
@@ -217,10 +223,8 @@ export class ConfigExchange {
 
   /** A node that joined anew under its old name replaces what the old number had published. */
   private replaceNamesake(config: Config): void {
-    const { directory } = this.membership;
-    const name = directory.nameOf(config.owner);
-    for (const { owner } of this.configs.list(config.role)) {
-      if (owner < config.owner && directory.nameOf(owner) === name) this.forget(owner);
+    for (const owner of this.membership.directory.olderNamesakes(config.owner)) {
+      if (this.configs.get(config.role, owner) !== undefined) this.forget(owner);
     }
   }
 
@@ -325,7 +329,7 @@ export class ConfigExchange {
         return;
       }
       const { configs, wanted } = outcome.value;
-      const outcomes = configs.map((config) => this.take(config, peer, later));
+      const outcomes = configs.map((config) => this.take(config, peer, later, false));
       const asked = new Set(wanted);
       const lacking = this.configs.held(role).filter(({ owner }) => !asked.has(owner));
       const mine = this.configs.newerThan(role, lacking, configPageBytesMax);

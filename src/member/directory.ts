@@ -36,6 +36,8 @@ export class Directory {
   readonly declarations: Map<string, RoleDeclaration> = new Map();
   private readonly records = new Map<NodeNumber, MemberRecord>();
   private readonly numbersByKey = new Map<string, NodeNumber>();
+  /** More than one while a name has gone over to another node. */
+  private readonly numbersByName = new Map<string, readonly NodeNumber[]>();
   /** Equal wherever the same numbers are known to be removed, in whatever order that was learnt. */
   readonly removedHash: Uint8Array = new Uint8Array(viewHashBytes);
   private sorted: readonly MemberRecord[] | undefined;
@@ -75,7 +77,14 @@ export class Directory {
   }
 
   byName(name: string): MemberRecord | undefined {
-    return this.list().find((record) => record.name === name);
+    const [number] = this.numbersByName.get(name) ?? [];
+    return number === undefined ? undefined : this.records.get(number);
+  }
+
+  /** Lower numbers that have the name of this one: it replaces them. */
+  olderNamesakes(number: NodeNumber): readonly NodeNumber[] {
+    const name = this.records.get(number)?.name ?? '';
+    return this.numbersByName.get(name)?.filter((each) => each < number) ?? [];
   }
 
   nameOf(number: NodeNumber): string {
@@ -142,7 +151,11 @@ export class Directory {
     const record = this.records.get(number);
     this.records.delete(number);
     this.sorted = undefined;
-    const key = record === undefined ? '' : toHex(record.signingKey);
+    if (record === undefined) return;
+    const others = this.numbersByName.get(record.name)?.filter((each) => each !== number) ?? [];
+    if (others.length > 0) this.numbersByName.set(record.name, others);
+    else this.numbersByName.delete(record.name);
+    const key = toHex(record.signingKey);
     // Who joined anew with the same key has it under its new number.
     if (this.numbersByKey.get(key) === number) this.numbersByKey.delete(key);
   }
@@ -162,6 +175,10 @@ export class Directory {
   }
 
   private keep(record: MemberRecord): MemberRecord {
+    if (!this.records.has(record.number)) {
+      const namesakes = this.numbersByName.get(record.name) ?? [];
+      this.numbersByName.set(record.name, [...namesakes, record.number]);
+    }
     this.records.set(record.number, record);
     this.sorted = undefined;
     this.numbersByKey.set(toHex(record.signingKey), record.number);
