@@ -117,7 +117,7 @@ class AgentStart {
     const end = new EndSignal();
     const node = this.makeNode({ identity, keys, roles, endpoints, logStore, storedLog, end });
     this.node = node;
-    heedNews({ node, events, streams, end, log });
+    heedNews({ node, events, streams, end, log, forget: () => this.folder.forget() });
     this.opened.add(async (running: Node) => running.stop(), node);
     node.start(datagrams, streams);
     const supervisor = this.startRoles(node, roles, events);

@@ -23,7 +23,7 @@ import { writeFileAtomically } from '../../src/store/atomic-file.ts';
 import { makeFolder } from '../../src/store/folder.ts';
 import { createKeys, loadKeys } from '../../src/store/key-file.ts';
 import { createRecordFile, type RecordFileKind, readRecordFile } from '../../src/store/record-file.ts';
-import { readSnapshot, writeSnapshot } from '../../src/store/snapshot-file.ts';
+import { readSnapshot, retireSnapshot, writeSnapshot } from '../../src/store/snapshot-file.ts';
 import { systemRandom } from '../../src/system/random.ts';
 
 const genesisFile: RecordFileKind = { magic: 'HIVEGENE', version: 1, noun: 'the genesis of a cluster' };
@@ -42,6 +42,7 @@ export interface Founding {
 
 export class NodeFolder {
   readonly path: string;
+  private isForgotten = false;
 
   constructor(path: string) {
     this.path = path;
@@ -94,7 +95,13 @@ export class NodeFolder {
   }
 
   async remember(bytes: Uint8Array): Promise<void> {
-    await writeSnapshot(this.path, bytes);
+    if (!this.isForgotten) await writeSnapshot(this.path, bytes);
+  }
+
+  /** It does not belong to its cluster any more: a later start joins anew, with a token, under the same keys. */
+  async forget(): Promise<void> {
+    this.isForgotten = true;
+    await retireSnapshot(this.path);
   }
 
   private async tlsIdentity(signingSeed: Uint8Array): Promise<TlsIdentity> {

@@ -19,6 +19,8 @@ export interface NewsDesk {
   readonly streams: TlsStreams;
   readonly end: EndSignal;
   readonly log: Logger;
+  /** What is remembered of the cluster is worth nothing any more. */
+  readonly forget: () => Promise<void>;
 }
 
 /** From now on each event is kept, and those are acted upon that concern sockets, the log or the agent itself. */
@@ -26,7 +28,7 @@ export function heedNews(desk: NewsDesk): void {
   desk.node.onEvent((event) => onEvent(event, desk));
 }
 
-function onEvent(event: MemberEvent, { node, events, streams, end, log }: NewsDesk): void {
+function onEvent(event: MemberEvent, { node, events, streams, end, log, forget }: NewsDesk): void {
   const described = describeEvent(node.member, event, node.time);
   events.add(described);
   switch (event.kind) {
@@ -35,7 +37,12 @@ function onEvent(event: MemberEvent, { node, events, streams, end, log }: NewsDe
       systemClock.after(farewellMs, () => streams.disconnect(event.number));
       break;
     case 'removed-me':
-      end.resolve('this node does not belong to the cluster any more');
+      void forget().then(() =>
+        end.resolve('this node does not belong to the cluster any more; join it again with a token'),
+      );
+      break;
+    case 'brake':
+      log.warn('brake', { reason: eventSentence(described) });
       break;
     case 'datagrams-blocked':
       log.warn('datagrams-blocked', { member: described.node, reason: eventSentence(described) });

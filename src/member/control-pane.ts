@@ -253,6 +253,7 @@ export class ControlPane {
     switch (ask.kind) {
       case 'remove':
         if (this.state.removed.has(ask.number)) return 'stands already';
+        if (this.state.isControl(ask.number)) return this.fixedSet(ask.number);
         return {
           kind: 'begin-removal',
           ...dated,
@@ -273,6 +274,12 @@ export class ControlPane {
       default:
         return unreachable(ask);
     }
+  }
+
+  /** Refused without an entry: the log must not say what did not happen. */
+  private fixedSet(number: NodeNumber): HivemindError {
+    const name = this.state.members.get(number)?.name ?? `#${number}`;
+    return new HivemindError('refused', `${name} is a control node and the control set is fixed; stop it instead.`);
   }
 
   /** A return that cannot be is refused without an entry: whoever believes itself down for nothing asks often. */

@@ -122,9 +122,15 @@ export class Member {
       at,
     );
     this.desk = new RequestDesk(this, this.outbox);
-    this.news = new SwimNews(this, this.introductions, this.outbox, {
-      onConvicted: (later) => this.standing.onConvicted(later),
-    });
+    this.news = new SwimNews(
+      this,
+      this.introductions,
+      this.outbox,
+      {
+        onConvicted: (later) => this.standing.onConvicted(later),
+      },
+      at,
+    );
     this.recollection = new Recollection(this.outbox, () => this.memory(), at);
     this.standing = new OwnStanding({
       ...parts,

@@ -1,7 +1,7 @@
 /** What the failure detector and gossip bring, handed to whom it concerns. */
 import { unreachable } from '../assert.ts';
 import type { SigningKey } from '../crypto.ts';
-import type { NodeNumber } from '../identity.ts';
+import type { NodeNumber, WallMs } from '../identity.ts';
 import type { StreamTarget } from '../seam/streams.ts';
 import type { SwimEffect, SwimEvent } from '../swim/swim.ts';
 import { reached } from '../wire/peer-message.ts';
@@ -18,6 +18,8 @@ import type { PaneClient } from './pane-client.ts';
 
 /** A member whose datagrams fail has this long to answer over a stream. */
 const streamProbeMs = 1_500;
+/** Rumours go round for less than this; later no clock is asked which of them are old. */
+const recentForMs = 120_000;
 
 /** The parts of a member that news concerns. */
 export interface NewsParts {
@@ -40,11 +42,13 @@ export class SwimNews {
   private readonly introductions: Introductions;
   private readonly outbox: Outbox;
   private readonly listeners: NewsListeners;
+  private readonly startedAt: WallMs;
   private readonly hints: HintCourier;
   /** Those to whom this node keeps a standing stream. */
   private held: readonly NodeNumber[] = [];
 
-  constructor(parts: NewsParts, introductions: Introductions, outbox: Outbox, listeners: NewsListeners) {
+  constructor(parts: NewsParts, introductions: Introductions, outbox: Outbox, listeners: NewsListeners, at: Instant) {
+    this.startedAt = at.wall;
     this.parts = parts;
     this.introductions = introductions;
     this.outbox = outbox;
@@ -137,8 +141,7 @@ export class SwimNews {
       case 'locator':
         return this.onLocator(rumour.number, rumour.locator);
       case 'user-event':
-        this.onUserEvent(rumour);
-        return true;
+        return this.onUserEvent(rumour, at);
       case 'pane-changed':
         return directory.isControl(rumour.by) && client.heardOfChange(rumour.by, rumour.at, at);
       case 'hint':
@@ -148,8 +151,11 @@ export class SwimNews {
     }
   }
 
-  private onUserEvent({ from, name, payload }: Extract<Rumour, { kind: 'user-event' }>): void {
-    this.outbox.event({ kind: 'user-event', number: from, event: name, payload });
+  /** What was sent before this process started an earlier one may have heard: it is not told twice. */
+  private onUserEvent({ from, id, name, payload }: Extract<Rumour, { kind: 'user-event' }>, at: Instant): boolean {
+    const isOld = at.wall < this.startedAt + recentForMs && id < this.startedAt;
+    if (!isOld) this.outbox.event({ kind: 'user-event', number: from, event: name, payload });
+    return true;
   }
 
   private onHint(rumour: Extract<Rumour, { kind: 'hint' }>, at: Instant): boolean {

@@ -243,7 +243,14 @@ export class LocalService {
   }
 
   private async leave(): Promise<LocalDecided> {
-    return { index: await this.node.ask<LogIndex>((member, then, at) => member.leave(then, at)) };
+    try {
+      return { index: await this.node.ask<LogIndex>((member, then, at) => member.leave(then, at)) };
+    } catch (thrown) {
+      const error = toHivemindError(thrown);
+      if (!this.node.member.isLeaving) throw error;
+      const sentence = 'The leave is kept, and carried out as soon as the control pane can decide; this node works on.';
+      throw new HivemindError(error.code, `${error.message} ${sentence}`, error);
+    }
   }
 
   private async remove(name: string): Promise<LocalDecided> {

@@ -42,6 +42,12 @@ export async function writeSnapshot(folder: string, bytes: Uint8Array): Promise<
   await writeRecordFile(join(folder, snapshotName), snapshotFile, bytes);
 }
 
+/** Moves it aside for good: its owner does not belong any more. */
+export async function retireSnapshot(folder: string): Promise<void> {
+  const path = join(folder, snapshotName);
+  await rename(path, `${path}.removed`).catch(() => {});
+}
+
 async function moveAside(path: string, reason: string): Promise<string> {
   const damaged = `${path}.damaged`;
   try {

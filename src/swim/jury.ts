@@ -220,20 +220,40 @@ function judge(
   provenOnly: boolean,
   now: MonotonicMs,
 ): readonly Verdict[] {
-  const jurors = new Set(live);
+  const jurors = soundAmong(trials, live, now);
+  const open = new Set(live);
   const batch: Verdict[] = [];
   const ordered = inOrder(trials, (trial) => findingOf(trial, jurors, provenOnly, now));
   for (let before = -1; batch.length > before; ) {
     before = batch.length;
     for (const trial of ordered) {
       const { subject: number, incarnation } = trial;
-      const finding = jurors.has(number) ? findingOf(trial, jurors, provenOnly, now) : undefined;
+      const finding = open.has(number) ? findingOf(trial, jurors, provenOnly, now) : undefined;
       if (finding === undefined) continue;
       batch.push({ number, incarnation, evidence: finding.evidence });
+      open.delete(number);
       jurors.delete(number);
     }
   }
   return batch;
+}
+
+/**
+ * The live members without those whom several report: most of the dead would otherwise be judged by the other dead,
+ * who say nothing, and when more than half of a cluster dies nobody could ever be convicted.
+ */
+function soundAmong(trials: readonly Trial[], live: ReadonlySet<NodeNumber>, now: MonotonicMs): Set<NodeNumber> {
+  const sound = new Set(live);
+  for (const trial of trials) {
+    const reporters = countOf(trial, ['silent', 'refused', 'lossy'], live, now);
+    if (reporters >= doubtersFor(trial.observers.length)) sound.delete(trial.subject);
+  }
+  return sound;
+}
+
+/** So many reports make a juror doubtful itself. */
+function doubtersFor(observers: number): number {
+  return observers < ringsMax ? 2 : reportersMin;
 }
 
 /** A kernel's word before a silence, then the most reports, then the lowest number. */
@@ -253,6 +273,7 @@ function findingOf(
   now: MonotonicMs,
 ): Finding | undefined {
   const live = jurorsOf(trial, jurors);
+  if (live === 0) return undefined;
   const refused = countOf(trial, ['refused'], jurors, now);
   if (refused >= majorityOf(live)) return { evidence: 'refused', reporters: refused };
   if (provenOnly) return undefined;

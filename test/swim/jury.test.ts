@@ -154,6 +154,16 @@ test('whoever is convicted drops out of the jury before the next one is judged',
   assert.deepEqual(new Pane(7).report(7, [1, 2, 3, 4]).report(6, [1, 2, 3]).verdicts(), [7, 6]);
 });
 
+test('when most of a small cluster is dead, the living are enough to convict it', () => {
+  const dead = [4, 5, 6, 7, 8, 9];
+  for (const evidence of ['refused', 'silent'] as const) {
+    const pane = new Pane(9);
+    for (const number of dead) pane.report(number, [1, 2, 3], evidence);
+    pane.brakeReleased = evidence === 'silent';
+    assert.deepEqual([...pane.verdicts()].sort(), dead, evidence);
+  }
+});
+
 test('a verdict is held for a batch, and longer while somebody else is accused by three', () => {
   const pane = new Pane(7).report(7, [1, 2, 3, 4]).accuse(6, [1, 2, 3]);
   assert.equal(pane.jury.nextVerdictAt(), 0);
