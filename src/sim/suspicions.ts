@@ -32,14 +32,23 @@ export class Suspicions {
 
   /** `live` are all that are not convicted, and those of this verdict drop out of the jury one by one. */
   checkConviction(leader: SimNode, live: Set<NodeNumber>, subjects: readonly { readonly number: NodeNumber }[]): void {
+    const all = new Set(live);
     for (const { number } of subjects) {
       live.delete(number);
       const observers = leader.member?.membership.swim.jurorsOf(number) ?? [];
       const jurors = observers.filter((observer) => live.has(observer));
       const suspecting = jurors.filter((juror) => this.suspects(juror, number, leader.time.now)).length;
-      if (suspecting * 2 > jurors.length) continue;
+      // The jury leaves out jurors that are reported themselves when it would come to nothing with them.
+      const sound = jurors.filter((juror) => !this.isDoubted(juror, all, leader));
+      if (suspecting * 2 > jurors.length || (sound.length > 0 && suspecting * 2 > sound.length)) continue;
       violated('a majority convicts', leader, `#${number} is suspected by ${suspecting} of ${jurors.length}`);
     }
+  }
+
+  private isDoubted(juror: NodeNumber, live: ReadonlySet<NodeNumber>, leader: SimNode): boolean {
+    const observers = leader.member?.membership.swim.jurorsOf(juror) ?? [];
+    const now = leader.time.now;
+    return observers.filter((observer) => live.has(observer) && this.suspects(observer, juror, now)).length >= 2;
   }
 
   private begin(node: SimNode, subject: NodeNumber): void {

@@ -22,6 +22,8 @@ export const reportersMin = 3;
 export const sittingPeriodMs = 50;
 /** The brake is looked at so often while it is on, also when nobody reports any more. */
 export const brakeCheckMs = 1_000;
+/** Reports that lead to no verdict for so long are judged by those alone whom nobody reports. */
+export const stuckAfterMs = 3_000;
 /** Subjects on trial at once; those nobody accuses any more are dismissed by `verdicts`. */
 export const casesMax = 4_096;
 
@@ -84,6 +86,8 @@ export class Jury {
   private batchOpenedAtMs: MonotonicMs | undefined;
   private satAtMs: MonotonicMs = Number.NEGATIVE_INFINITY;
   private dueAtMs: MonotonicMs = Number.POSITIVE_INFINITY;
+  /** Since when some are reported by several, and nobody was convicted. */
+  private stuckSinceMs: MonotonicMs = Number.POSITIVE_INFINITY;
 
   constructor({ observersOf, groups }: JurySeams) {
     this.observersOf = observersOf;
@@ -141,7 +145,7 @@ export class Jury {
     const trials = this.open(live, incarnationOf);
     this.brakes.judge(accusedAmong(trials, live, now), live, brakeReleased, now);
     if (this.brake.on) this.dueAtMs = now + brakeCheckMs;
-    const batch = judge(trials, live, this.brake.on, now);
+    const batch = judge(trials, live, this.jurorsNow(trials, live, now), this.brake.on, now);
     if (batch.length === 0) {
       this.batchOpenedAtMs = undefined;
       return [];
@@ -153,8 +157,30 @@ export class Jury {
       return [];
     }
     this.batchOpenedAtMs = undefined;
+    this.stuckSinceMs = Number.POSITIVE_INFINITY;
+    this.dueAtMs = this.brake.on ? now + brakeCheckMs : Number.POSITIVE_INFINITY;
     for (const verdict of batch) this.close(verdict, now);
     return batch;
+  }
+
+  /**
+   * All that live; but when that leads nowhere for a while, without those whom several report. Most of the dead would
+   * otherwise be judged by the other dead, who say nothing: of a cluster of which more than half died nobody could
+   * ever be convicted.
+   */
+  private jurorsNow(
+    trials: readonly Trial[],
+    live: ReadonlySet<NodeNumber>,
+    now: MonotonicMs,
+  ): ReadonlySet<NodeNumber> {
+    const sound = soundAmong(trials, live, now);
+    const isStuck = sound.size < live.size;
+    this.stuckSinceMs = isStuck ? Math.min(this.stuckSinceMs, now) : Number.POSITIVE_INFINITY;
+    if (!isStuck) return live;
+    const untilMs = this.stuckSinceMs + stuckAfterMs;
+    if (now >= untilMs) return sound;
+    this.dueAtMs = Math.min(this.dueAtMs, untilMs);
+    return live;
   }
 
   private caseOf(subject: NodeNumber): Case | undefined {
@@ -217,10 +243,11 @@ export class Jury {
 function judge(
   trials: readonly Trial[],
   live: ReadonlySet<NodeNumber>,
+  sound: ReadonlySet<NodeNumber>,
   provenOnly: boolean,
   now: MonotonicMs,
 ): readonly Verdict[] {
-  const jurors = soundAmong(trials, live, now);
+  const jurors = new Set(sound);
   const open = new Set(live);
   const batch: Verdict[] = [];
   const ordered = inOrder(trials, (trial) => findingOf(trial, jurors, provenOnly, now));
@@ -238,10 +265,7 @@ function judge(
   return batch;
 }
 
-/**
- * The live members without those whom several report: most of the dead would otherwise be judged by the other dead,
- * who say nothing, and when more than half of a cluster dies nobody could ever be convicted.
- */
+/** The live members without those whom several report. */
 function soundAmong(trials: readonly Trial[], live: ReadonlySet<NodeNumber>, now: MonotonicMs): Set<NodeNumber> {
   const sound = new Set(live);
   for (const trial of trials) {
