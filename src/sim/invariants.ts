@@ -36,6 +36,9 @@ export class Invariants {
 
   check(node: SimNode, effects: readonly MemberEffect[]): void {
     this.checks++;
+    // A leader may convict in the very step in which its own testimony completes the case.
+    for (const effect of effects) if (effect.kind === 'event') this.suspicions.onEvent(node, effect.event);
+    for (const { to, message } of node.takeRaftDatagrams()) this.pane.checkMessage(node, to, message);
     this.pane.check(node);
     this.checkDecided(node);
     this.membership.check(node);
@@ -67,8 +70,7 @@ export class Invariants {
 
   private checkEffect(node: SimNode, effect: MemberEffect): void {
     this.membership.checkEffect(node, effect);
-    if (effect.kind === 'event') this.suspicions.onEvent(node, effect.event);
-    else if (effect.kind === 'post') this.checkPost(node, effect.to.number, effect.body);
+    if (effect.kind === 'post') this.checkPost(node, effect.to.number, effect.body);
     else if (effect.kind === 'answer') this.checkAnswer(node, effect.what, effect.body);
   }
 

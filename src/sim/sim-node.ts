@@ -14,6 +14,7 @@ import type { Instant } from '../member/instant.ts';
 import { acceptAdmission, type JoinAttempt, type Joined, type JoinerOptions, prepareJoin } from '../member/joining.ts';
 import { Member } from '../member/member.ts';
 import { decodeMemory, encodeMemory, type MemberMemory } from '../member/memory.ts';
+import type { AddressedRaftMessage } from '../raft/message.ts';
 import { type Random, shuffled } from '../seam/random.ts';
 import type { StreamPeer, StreamTarget } from '../seam/streams.ts';
 import { swimDefaults } from '../swim/settings.ts';
@@ -60,6 +61,7 @@ export class SimNode implements StreamEnd {
   readonly disk: SimDisk = new SimDisk();
   readonly streams: SimStreams;
   readonly events: MemberEvent[] = [];
+  private readonly raftDatagrams: AddressedRaftMessage[] = [];
   member: Member | undefined;
   /** Counts the processes that this node has been; what belongs to a dead one dies with it. */
   generation = 0;
@@ -162,7 +164,22 @@ export class SimNode implements StreamEnd {
       },
       this.time,
     );
+    this.watchRaftDatagrams(this.member);
     this.perform(this.member.settle(this.time));
+  }
+
+  /** Sealed they would tell the invariants nothing. */
+  private watchRaftDatagrams({ line }: Member): void {
+    const send = line.send.bind(line);
+    line.send = (to, messages, at) => {
+      for (const sent of messages) if (sent.kind === 'raft') this.raftDatagrams.push({ to, message: sent.message });
+      send(to, messages, at);
+    };
+  }
+
+  /** What the pane of this node said by datagram since this was asked last. */
+  takeRaftDatagrams(): readonly AddressedRaftMessage[] {
+    return this.raftDatagrams.splice(0);
   }
 
   // — joining —
