@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parseDuration } from '../../cli/duration.ts';
+import { sentSentence } from '../../cli/event.ts';
 import { printable } from '../../cli/output.ts';
 import { choosePaint, colourPaint, plainPaint } from '../../cli/paint.ts';
 import { renderBrake } from '../../cli/render-brake.ts';
@@ -249,6 +250,16 @@ test('events are a line each, with the node that they are about (HM-14)', () => 
     `,
   );
   assert.equal(renderEvents({ events: [] }, plainPaint), 'No events yet.');
+});
+
+test('an event that is sent names the members by way of whom it goes (CS-14)', () => {
+  assert.equal(
+    sentSentence('deploy', { neighbours: ['atlas', 'boreas'], size: 9 }),
+    'deploy goes by way of atlas, boreas to all 8 other members; `hivemind events` shows it once on each.',
+  );
+  const many = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
+  assert.match(sentSentence('deploy', { neighbours: many, size: 300 }), /of a, b, c, d, e and 2 more to all 299 other/);
+  assert.match(sentSentence('deploy', { neighbours: [], size: 1 }), /stays here/);
 });
 
 test('an event that asks for an operator says what to do', () => {

@@ -158,6 +158,16 @@ describe('without a majority', () => {
   });
 
   test('names are resolved and pages are served as before', theServicesAnswer);
+
+  test('every node answers from its own view at once, with no leader, and says whose it is (CS-12, CS-13)', async () => {
+    const living = cluster.names.filter((name) => ![control.first, control.second, 'patient'].includes(name));
+    for (const name of living) {
+      const { observer, pane, members } = await cluster.ask(name, { kind: 'members' });
+      assert.equal(observer, name);
+      assert.notEqual(pane, 'healthy');
+      assert(members.length >= everybody.length);
+    }
+  });
 });
 
 describe('when the majority is back', () => {
