@@ -159,7 +159,7 @@ describe('without a majority', () => {
 
   test('names are resolved and pages are served as before', theServicesAnswer);
 
-  test('every node answers from its own view at once, with no leader, and says whose it is (CS-12, CS-13)', async () => {
+  test('every node answers from its own view, with no leader, and says whose it is (CS-12, CS-13)', async () => {
     const living = cluster.names.filter((name) => ![control.first, control.second, 'patient'].includes(name));
     for (const name of living) {
       const { observer, pane, members } = await cluster.ask(name, { kind: 'members' });
