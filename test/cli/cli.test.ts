@@ -93,7 +93,7 @@ function answer(request: LocalRequest): unknown {
     case 'remove':
       return { index: 10 };
     case 'send-event':
-      return { index: 0 };
+      return { neighbours: ['boreas'], size: 4 };
     case 'tags':
     case 'set-tags':
       return tags;
@@ -258,8 +258,11 @@ describe('every answer', () => {
 describe('an event of the operator', () => {
   test('is sent with its payload, and the answer says no more than is known', async () => {
     const [plain, json] = await Promise.all([run('event', 'deploy', 'v42'), run('event', 'tick', '--json')]);
-    assert.equal(plain.stdout, 'deploy goes to all members by gossip; `hivemind events` shows it once on each.\n');
-    assert.deepEqual(JSON.parse(json.stdout), { event: 'tick', payload: '' });
+    assert.equal(
+      plain.stdout,
+      'deploy goes by way of boreas to all 3 other members; `hivemind events` shows it once on each.\n',
+    );
+    assert.deepEqual(JSON.parse(json.stdout), { event: 'tick', payload: '', neighbours: ['boreas'], size: 4 });
     const sent = asked.filter(({ kind }) => kind === 'send-event');
     assert.deepEqual(sent.map((request) => JSON.stringify(request)).sort(), [
       '{"kind":"send-event","name":"deploy","payload":"v42"}',
