@@ -77,7 +77,7 @@ function completeMember(count: number): Swim {
 function slicedMember(rings: Rings): Swim {
   const swim = newSwim(prober, rings.places);
   const slice = sliceOf(rings, prober, { control: [1, 2, 3], required: [] });
-  swim.setSlice(slice, 0);
+  swim.setSlice(slice);
   swim.setClusterSize(rings.size);
   for (const number of membersOf(slice)) swim.setMember(number, 0, 'alive', 0);
   return swim;

@@ -134,7 +134,7 @@ export class ControlState {
     const { statement, request } = admission;
     this.pendingByNumber.set(statement.number, admission);
     this.claims.take(statement.number, statement);
-    this.declared.await(request.roles);
+    this.declared.expect(request.roles);
   }
 
   /** The admission ended: it is complete, or withdrawn. */

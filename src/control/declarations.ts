@@ -28,7 +28,7 @@ export class Declarations {
   }
 
   /** An admission that brings these roles began. */
-  await(roles: readonly RoleDeclaration[]): void {
+  expect(roles: readonly RoleDeclaration[]): void {
     for (const declaration of roles) {
       if (this.stand.has(declaration.name)) continue;
       const pending = this.awaited.get(declaration.name)?.pending ?? 0;

@@ -12,7 +12,6 @@ import { endpointText, type MonotonicMs, type NodeNumber } from '../identity.ts'
 import { type Admission, reached } from '../wire/peer-message.ts';
 import type { DecisionLog, Verdict } from './decision-log.ts';
 import type { Instant } from './instant.ts';
-import type { Membership } from './membership.ts';
 import type { Outbox, Outcome } from './outbox.ts';
 import { noQuorum, refusalOf, type Then } from './pane-reply.ts';
 import type { Views } from './views.ts';
@@ -32,14 +31,12 @@ interface Joiner {
 export class Admissions {
   private readonly log: DecisionLog;
   private readonly views: Views;
-  private readonly membership: Membership;
   private readonly outbox: Outbox;
   private readonly joiners = new Map<NodeNumber, Joiner[]>();
 
-  constructor(log: DecisionLog, views: Views, membership: Membership, outbox: Outbox) {
+  constructor(log: DecisionLog, views: Views, outbox: Outbox) {
     this.log = log;
     this.views = views;
-    this.membership = membership;
     this.outbox = outbox;
   }
 
@@ -122,8 +119,7 @@ export class Admissions {
   }
 
   private admissionOf(number: NodeNumber, certificate: Uint8Array): Admission {
-    const digest = this.membership.digestFor(this.state.epoch, this.views.sliceOf(number), number);
-    return { certificate, digest };
+    return { certificate, digest: this.views.digestFor(number) };
   }
 
   /** A majority signed: whoever waited for this number gets its certificate. */

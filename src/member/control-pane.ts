@@ -19,15 +19,7 @@ import type { StreamTarget } from '../seam/streams.ts';
 import { Jury, reportLeaseMs } from '../swim/jury.ts';
 import type { Accusation, Report, Update } from '../swim/message.ts';
 import type { RaftDatagram } from '../wire/datagram.ts';
-import type {
-  Admission,
-  BrakeStatus,
-  Digest,
-  MemberLine,
-  MemberPage,
-  PaneAsk,
-  PaneStatus,
-} from '../wire/peer-message.ts';
+import type { Admission, BrakeStatus, MemberLine, MemberPage, PaneAsk, PaneStatus } from '../wire/peer-message.ts';
 import { memberPageMax } from '../wire/peer-message.ts';
 import { Admissions } from './admissions.ts';
 import { DecisionLog, type Verdict } from './decision-log.ts';
@@ -102,7 +94,7 @@ export class ControlPane {
     this.log = new DecisionLog({ raft, state, outbox, courier: this.courier, onApplied });
     this.views = new Views(state, membership);
     this.returns = new Returns(state, membership, (command, at) => this.log.propose(command, () => {}, at));
-    this.admissions = new Admissions(this.log, this.views, membership, outbox);
+    this.admissions = new Admissions(this.log, this.views, outbox);
     this.reapAfterMs = parts.reapAfterMs;
     this.nextReapAt = parts.at.now + reapPeriodMs;
   }
@@ -417,11 +409,6 @@ export class ControlPane {
     const { brakeReleasedUntil: releasedUntil } = this.state;
     if (!brake.on) return { on: false, since: 0, accused: [], releasedUntil };
     return { on: true, since: this.brakeSince, accused: brake.accused, releasedUntil };
-  }
-
-  /** What a member with this number is to know of the cluster. */
-  digestFor(number: NodeNumber): Digest {
-    return this.membership.digestFor(this.state.epoch, this.views.sliceOf(number), number);
   }
 
   /** One page of all members, for people to read. */

@@ -3,6 +3,7 @@
  * brought the news (the log, a digest, a keep-alive, gossip, a stranger's credential), and tells the floors above.
  */
 import { isAdmission, verifyCertificate } from '../certificate/certificate.ts';
+import { numbersMax } from '../control/admission-policy.ts';
 import type { ViewChanges } from '../control/keep-alive.ts';
 import { decodeNumbers, encodeNumbers } from '../control/number-set.ts';
 import type { Incarnation, LogIndex, NodeNumber } from '../identity.ts';
@@ -22,8 +23,6 @@ export type SwimSink = (effects: readonly SwimEffect[], at: Instant) => void;
 
 /** Members outside a slice that this node knows because they came to it, or because it holds a config of theirs. */
 export const guestsMax = 256;
-/** Removed numbers that one digest may bring. */
-const removedMax = 200_000;
 
 export interface MembershipListeners {
   /** A number that belongs to the view and is not known; `toldBy` can say who that is. */
@@ -92,7 +91,7 @@ export class Membership {
   /** Takes over the view that the pane worked out; nothing means everybody. */
   setView(slice: Slice | undefined, size: number, toldBy: NodeNumber, at: Instant): void {
     this.setSize(size);
-    this.sink(this.swim.setSlice(slice, at.now), at);
+    this.sink(this.swim.setSlice(slice), at);
     this.onChange();
     this.guests.clear();
     this.isSliced = slice !== undefined;
@@ -241,7 +240,7 @@ export class Membership {
 
   /** A control node's digest corrects what gossip said, unless it is older than what is known already. */
   mergeDigest(digest: Digest, at: Instant): void {
-    for (const number of decodeNumbers(digest.removed, removedMax) ?? []) {
+    for (const number of decodeNumbers(digest.removed, numbersMax) ?? []) {
       if (number !== this.self) this.remove(number, undefined, at);
     }
     this.directory.declare(digest.declarations);

@@ -209,7 +209,8 @@ export class PaneClient {
   private askWhy(at: Instant): void {
     if (at.now < this.nextWhyAt) return;
     this.nextWhyAt = at.now + askWhyPeriodMs * this.crowding;
-    const [anyone] = shuffled(this.rendezvous(), this.random);
+    const unasked = this.rendezvous().filter((number) => !this.notAdmittedBy.has(number));
+    const [anyone] = shuffled(unasked, this.random);
     if (anyone !== undefined) this.pullDigest(anyone, at);
   }
 
@@ -248,7 +249,7 @@ export class PaneClient {
       return;
     }
     this.membership.mergeChanges(changes, size, from, at);
-    if (changes.resync) this.mismatches++;
+    this.mismatches = changes.resync ? this.mismatches + 1 : 0;
     if (this.mismatches >= mismatchesMax) this.pullDigest(from, at);
     else this.nextKeepAliveAt = Math.min(this.nextKeepAliveAt, at.now + this.urgentMs());
   }

@@ -88,7 +88,7 @@ export class RequestDesk {
         this.onAskPane(id, from, request, at);
         break;
       case 'digest':
-        this.outbox.answer(id, digest, pane?.digestFor(from) ?? membership.digest(this.member.epoch));
+        this.outbox.answer(id, digest, pane?.views.digestFor(from) ?? membership.digest(this.member.epoch));
         break;
       case 'facts':
         this.outbox.answer(id, facts, membership.facts(request.numbers));

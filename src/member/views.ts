@@ -6,7 +6,8 @@ import { changesMax, type KeepAlive, type ViewChanges } from '../control/keep-al
 import type { LogIndex, NodeNumber } from '../identity.ts';
 import type { Update } from '../swim/message.ts';
 import { viewMax } from '../swim/rings.ts';
-import { membersOf, type Slice, sliceOf } from '../swim/slice.ts';
+import { includes, type Slice, sliceOf } from '../swim/slice.ts';
+import type { Digest } from '../wire/peer-message.ts';
 import { slicePeersMax } from '../wire/slice.ts';
 import type { Membership } from './membership.ts';
 
@@ -51,6 +52,11 @@ export class Views {
     return { ...slice, peers: slice.peers.slice(0, slicePeersMax) };
   }
 
+  /** What a member with this number is to know of the cluster. */
+  digestFor(number: NodeNumber): Digest {
+    return this.membership.digestFor(this.state.epoch, this.sliceOf(number), number);
+  }
+
   /** What a member's view hashes to when it knows all it should. */
   hashFor(number: NodeNumber): Uint8Array {
     return this.hashOf(this.sliceOf(number), number);
@@ -81,14 +87,13 @@ export class Views {
     if (slice === undefined) return { isComplete: true, includes: () => true };
     const { members, declarations } = this.state;
     const read = members.get(number)?.roles.flatMap((role) => declarations.get(role)?.consumes ?? []) ?? [];
-    const view = new Set([...membersOf(slice), number]);
     const publishes = (each: NodeNumber): boolean =>
       read.length > 0 && members.get(each)?.roles.some((role) => read.includes(role)) === true;
-    return { isComplete: false, includes: (each) => view.has(each) || publishes(each) };
+    return { isComplete: false, includes: (each) => each === number || includes(slice, each) || publishes(each) };
   }
 
   /** Nothing when that is longer ago than this node remembers. */
-  private since(logIndex: LogIndex, { isComplete, includes }: Concern): Since | undefined {
+  private since(logIndex: LogIndex, concern: Concern): Since | undefined {
     const changes = this.state.changesSince(logIndex);
     if (changes === undefined) return undefined;
     const updates: Update[] = [];
@@ -101,10 +106,10 @@ export class Views {
       }
       const member = this.state.members.get(number);
       if (kind === 'removed') removed.push(number);
-      else if (member === undefined || !includes(number)) continue;
+      else if (member === undefined || !concern.includes(number)) continue;
       else if (kind === 'standing') {
         updates.push({ number, incarnation: member.incarnation, status: member.status });
-      } else if (isComplete) admitted.push(number);
+      } else if (concern.isComplete) admitted.push(number);
     }
     return { reaches: this.state.appliedIndex, updates, removed, admitted };
   }

@@ -1,6 +1,7 @@
 /** Reads what a program on this machine sent over the unix socket: checked like any other bytes from outside. */
 import { u48Max } from '../bytes.ts';
 import { bool, type Codec, type Fields, list, Malformed, text, uint } from '../codec.ts';
+import { brakeReleaseMsMax } from '../control/apply.ts';
 import { HivemindError } from '../error.ts';
 import { isLabel, rolesPerNodeMax } from '../identity.ts';
 import { unpack } from '../packed.ts';
@@ -41,7 +42,7 @@ const fieldsOf: Table = {
   tags: { name },
   'set-tags': { set: tags, drop: list(tagKey, tagsMax) },
   brake: {},
-  'release-brake': { forMs: uint(3_600_000) },
+  'release-brake': { forMs: uint(brakeReleaseMsMax) },
 };
 
 /** @throws HivemindError `usage` for a request that is none, or that holds what may not be there */

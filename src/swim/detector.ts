@@ -289,13 +289,13 @@ export class Detector {
     this.streams.ask(doubt.subject, now);
   }
 
-  /** Asks others, and once more itself, by both ways: a lossy link must lose much before it looks like a death. */
+  /** Asks others, and once more itself and its kernel: a lossy link must lose much before it looks like a death. */
   private miss(doubt: Doubt, now: MonotonicMs): void {
     const { subject, incarnation, ownRound } = doubt;
     doubt.stage = 'missed';
     if (ownRound) this.losses.onProbed(false);
     if (!this.losses.begin(subject, incarnation, now)) this.ping(subject);
-    // A whole stream costs a hundred times as much, and is tried when the silence lasts.
+    // A whole stream costs both ends a TLS handshake, and is tried when the silence lasts.
     this.streams.knock(subject);
     const asked = ownRound ? this.coObserversOf(subject) : [];
     for (const observer of asked) this.seams.outbox.post(observer, { kind: 'probe-request', subject });

@@ -114,7 +114,6 @@ export class Swim {
   }
 
   /** Who watches whom among all members known here: the truth where those are everybody, as on control nodes. */
-
   get rings(): Rings {
     return this.neighbourhood.rings;
   }
@@ -160,7 +159,7 @@ export class Swim {
   }
 
   /** Takes over the slice that a control node worked out. Without one, the default, the view is everybody. */
-  setSlice(slice: Slice | undefined, _now: MonotonicMs): readonly SwimEffect[] {
+  setSlice(slice: Slice | undefined): readonly SwimEffect[] {
     this.neighbourhood.setSlice(slice);
     this.hints.isComplete = slice === undefined;
     return this.flush();

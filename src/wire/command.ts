@@ -3,12 +3,12 @@ import type { Share } from '../certificate/certificate.ts';
 import { controlNodesMax } from '../certificate/genesis.ts';
 import { removalReasons } from '../certificate/statement.ts';
 import { bytes, type Codec, decode, encode, list, record, uint, variants, word } from '../codec.ts';
+import { membersMax } from '../control/admission-policy.ts';
 import type { Command, Conviction } from '../control/command.ts';
 import { rolesPerNodeMax } from '../identity.ts';
 import { counter, incarnation, label, nodeNumber, publicKey, signature } from './fields.ts';
 
 export const joinRequestBytesMax = 16_384;
-const convictionsMax = 20_000;
 
 export const share: Codec<Share> = record<Share>({ signer: nodeNumber, signature });
 const shares = list(share, controlNodesMax);
@@ -26,7 +26,7 @@ const codec: Codec<Command> = variants<Command>({
   'withdraw-admission': [6, { at: counter, number: nodeNumber }],
   'begin-removal': [7, { at: counter, number: nodeNumber, reason: word(...removalReasons) }],
   'complete-removal': [8, { at: counter, number: nodeNumber, shares }],
-  convict: [9, { at: counter, subjects: list(conviction, convictionsMax) }],
+  convict: [9, { at: counter, subjects: list(conviction, membersMax) }],
   return: [10, { at: counter, number: nodeNumber, incarnation }],
   'release-brake': [11, { at: counter, until: counter }],
 });

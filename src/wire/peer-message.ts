@@ -18,7 +18,8 @@ import {
   word,
 } from '../codec.ts';
 import { type Config, configsPerRoleMax, configValueBytesMax, type HeldSeq } from '../config/config.ts';
-import { declarationsMax } from '../control/admission-policy.ts';
+import { declarationsMax, membersMax } from '../control/admission-policy.ts';
+import { brakeReleaseMsMax } from '../control/apply.ts';
 import type { PaneHealth } from '../control/keep-alive.ts';
 import type { Incarnation, LogIndex, NodeNumber, Term, WallMs } from '../identity.ts';
 import { rolesPerNodeMax } from '../identity.ts';
@@ -48,7 +49,7 @@ export type PaneAsk =
   | { readonly kind: 'revoke-token'; readonly publicKey: Uint8Array };
 
 export type PeerRequest =
-  /** The only request that a stranger may make. `hops` counts how often it was passed on. */
+  /** A stranger may make this one and `reach`. `hops` counts how often it was passed on. */
   | { readonly kind: 'join'; readonly request: Uint8Array; readonly hops: number }
   /** To the pane; `from` differs from the sender only when a control node passes it on to the leader. */
   | { readonly kind: 'ask-pane'; readonly from: NodeNumber; readonly ask: PaneAsk; readonly hops: number }
@@ -187,10 +188,7 @@ export const logPageEntriesMax = 1_000;
 /** Removed numbers take one or two bytes each. */
 const removedBytesMax = 262_144;
 export const memberPageMax = 256;
-export const roleMembersMax = 20_000;
 const brakeAccusedMax = 4_096;
-/** A brake may stay released for an hour; a process may be older than any counter of ours needs to know. */
-const brakeReleaseMsMax = 3_600_000;
 const hopsMax = 8;
 export const rolePayloadBytesMax = 1_048_576;
 
@@ -304,7 +302,7 @@ export const memberPage: Codec<MemberPage> = record<MemberPage>({
   size: counter,
 });
 export const roleMembers: Codec<{ readonly numbers: readonly NodeNumber[] }> = record({
-  numbers: list(nodeNumber, roleMembersMax),
+  numbers: list(nodeNumber, membersMax),
 });
 export const configPage: Codec<ConfigPage> = record<ConfigPage>({
   configs: list(config, configsPerRoleMax),

@@ -63,6 +63,15 @@ describe('a removal', () => {
     pane.refuse({ ...completion, kind: 'complete-removal' }, 'refused');
   });
 
+  test('because it was down for too long is not of one that came back meanwhile', () => {
+    const pane = new Pane();
+    pane.change(pane.begin());
+    pane.change(pane.complete(4));
+    assert.match(pane.refuse({ kind: 'begin-removal', number: 4, reason: 'reaped' }, 'refused'), /has come back/);
+    pane.change({ kind: 'convict', subjects: [{ number: 4, incarnation: 0 }] });
+    pane.change({ kind: 'begin-removal', number: 4, reason: 'reaped' });
+  });
+
   test('is of a member, and never of a control node', () => {
     const pane = new Pane();
     pane.refuse({ kind: 'begin-removal', number: 4, reason: 'reaped' }, 'not-found');

@@ -47,6 +47,31 @@ describe('a compromised member', () => {
     assert.deepEqual(after, before, 'its protest costs no entries');
   });
 
+  test('cannot fill the jury’s docket with accusations of its own making: who dies is convicted all the same', () => {
+    const cluster = wholeCluster({ members: 5 });
+    const [liar, victim] = [nodeOf(cluster, 'm1'), nodeOf(cluster, 'm2')];
+    const lie = (): void => {
+      liar.act((member, at) => {
+        for (let page = 0; page < 70; page++) {
+          const messages = Array.from({ length: 60 }, (_, each) => {
+            const subject = 1_000 + page * 60 + each;
+            return { kind: 'accusation', subject, incarnation: 0, unansweredMs: 9_000, nonce: each } as const;
+          });
+          for (const { number } of cluster.control) member.line.send(number, messages, at);
+        }
+      });
+    };
+    lie();
+    victim.crash();
+    const isConvicted = (): boolean =>
+      cluster.control.every(({ member }) => member?.membership.swim.publishedOf(victim.number)?.status === 'down');
+    for (let second = 0; second < 15 && !isConvicted(); second++) {
+      cluster.run(1_000);
+      lie();
+    }
+    assert(isConvicted());
+  });
+
   test('cannot declare roles or raise incarnations in its answers to facts', () => {
     const cluster = wholeCluster();
     const [liar, other] = [nodeOf(cluster, 'm1'), nodeOf(cluster, 'm2')];

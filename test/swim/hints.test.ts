@@ -176,7 +176,7 @@ describe('a member is held to be down by hint', () => {
     const slice = sliceOf(all.swim.rings, 1, { control: [], required: [] });
     const listener = new Listener(0);
     for (const number of membersOf(slice)) listener.swim.setMember(number, 0, 'alive', 0);
-    listener.swim.setSlice(slice, 0);
+    listener.swim.setSlice(slice);
     const known = membersOf(slice).filter((number) => number !== subject);
     const unknown = all.elsewhere.filter((number) => listener.swim.statusOf(number) === undefined);
     listener.hint([...known.slice(0, hintersMin - 1), ...unknown.slice(0, 5)], subject);

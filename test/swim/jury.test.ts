@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { MonotonicMs, NodeNumber } from '../../src/identity.ts';
 import { recentConvictionMs } from '../../src/swim/brake.ts';
 import {
+  accusationLeaseMs,
   batchHoldMaxMs,
   batchHoldMs,
   brakeCheckMs,
@@ -153,6 +154,15 @@ test('whoever is convicted drops out of the jury before the next one is judged',
   assert.deepEqual(new Pane(2).report(1, [2]).report(2, [1]).verdicts(), [1]);
   // 6 has three reports of six, and then three of five.
   assert.deepEqual(new Pane(7).report(7, [1, 2, 3, 4]).report(6, [1, 2, 3]).verdicts(), [7, 6]);
+});
+
+test('a docket filled with accusations that come to nothing empties itself, and a real death is judged', () => {
+  const pane = new Pane(7);
+  for (let subject = 100; subject < 100 + casesMax; subject++) pane.accuse(subject, [7]);
+  pane.report(3, [1, 2, 4, 5, 6]);
+  assert.ok(pane.jury.nextVerdictAt() < Number.POSITIVE_INFINITY);
+  pane.sit(accusationLeaseMs + 1);
+  assert.deepEqual(pane.report(3, [1, 2, 4, 5, 6]).verdicts(), [3]);
 });
 
 test('when most of a small cluster is dead, the living are enough to convict it', () => {

@@ -437,6 +437,30 @@ test('word of a closed stream counts once in two seconds, and only about a subje
   assert.deepEqual(told(other as number), []);
 });
 
+test('only a co-observer can say that a silence began earlier: anybody else shortens nobody’s window', () => {
+  const windowFor = (pick: (others: readonly NodeNumber[]) => NodeNumber): number => {
+    const bench = new Bench(40, [2]);
+    const [watched] = bench.swim.slice.subjects;
+    assert.ok(watched !== undefined);
+    const { number: subject, observers } = watched;
+    const strangers = [...Array(39).keys()].map((at) => at + 2).filter((each) => !observers.includes(each));
+    const from = pick([...observers, ...strangers.filter((each) => each !== subject && each !== 2)]);
+    bench.live(5_000, subject);
+    bench.swim.onDialled(subject, 'accepted', bench.now);
+    const accusation = { kind: 'accusation', subject, incarnation: 0, unansweredMs: 60_000, nonce: 1 } as const;
+    bench.receive(from, accusation);
+    for (const startedAt = bench.now; bench.now < startedAt + 30_000; ) {
+      if (evidenceOf(bench.live(bench.now + 100, subject)).includes('silent')) return bench.now - startedAt;
+    }
+    return Number.POSITIVE_INFINITY;
+  };
+  const [told, forged] = [
+    windowFor((others) => others[0] as NodeNumber),
+    windowFor((others) => others.at(-1) as NodeNumber),
+  ];
+  assert.ok(told + 3_000 < forged, `${told} ms and ${forged} ms`);
+});
+
 test('a missed probe knocks, and only a suspicion asks by a whole stream', () => {
   const bench = new Bench(3, [2]);
   const { subject } = bench.firstPing();
@@ -626,7 +650,7 @@ class SlicedBench extends Bench {
     this.rings = new Rings(new Places(utf8('bench')));
     for (let number = 1; number <= size; number++) this.rings.add(number);
     this.slice = sliceOf(this.rings, 1, { control: this.controlNodes, required: [] });
-    this.swim.setSlice(this.slice, 0);
+    this.swim.setSlice(this.slice);
     this.swim.setClusterSize(size);
     for (const number of membersOf(this.slice)) this.swim.setMember(number, 0, 'alive', 0);
   }

@@ -101,7 +101,7 @@ export class VirtualCluster {
       for (const other of slice === undefined ? numbers : membersOf(slice)) {
         swim.setMember(other, 0, 'alive', clockOffsetMs);
       }
-      swim.setSlice(slice, clockOffsetMs);
+      swim.setSlice(slice);
       swim.setClusterSize(size);
       swim.setControlNodes(controlNodes);
       this.nodes.set(number, { number, swim, clockOffsetMs, fate: 'runs', stalledUntilMs: 0, streams: [], plan: 0 });

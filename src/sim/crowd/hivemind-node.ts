@@ -85,7 +85,7 @@ export class HivemindNode implements ArmNode {
     swim.setControlNodes(state.control);
     swim.setClusterSize(state.size);
     for (const update of members) this.know(update, now);
-    this.perform(swim.setSlice(slice, now), now);
+    this.perform(swim.setSlice(slice), now);
   }
 
   /** Begins as a stranger: the pane is asked for admission. */

@@ -1,12 +1,8 @@
 /** When a member asks which control node for news (design rule 11). */
 import type { MonotonicMs, NodeNumber } from '../../identity.ts';
+import { keepAliveAnswerMs, keepAlivePeriodMs, paneSilenceMs } from '../../member/pane-client.ts';
 import type { Random } from '../../seam/random.ts';
 
-export const keepAlivePeriodMs = 10_000;
-/** After so long the next control node is asked. */
-const answerTimeoutMs = 500;
-/** Without an answer from any for so long no pane can be reached. */
-const noPaneAfterMs = 3_000;
 /** What is asked at once is asked by all: they spread over this time. */
 const soonMs = 500;
 
@@ -32,14 +28,14 @@ export class KeepAlives {
   /** Whom to ask now: `candidates` in turn, the preferred one first, until one answers. */
   ask(candidates: readonly NodeNumber[], now: MonotonicMs): NodeNumber | undefined {
     this.asked ??= { sinceMs: now, order: candidates, tries: 0 };
-    this.nextAtMs = now + answerTimeoutMs;
+    this.nextAtMs = now + keepAliveAnswerMs;
     const { order } = this.asked;
     return order[this.asked.tries++ % order.length];
   }
 
   /** Whether nobody has answered for too long. */
   isAlone(now: MonotonicMs): boolean {
-    return this.asked !== undefined && now - this.asked.sinceMs > noPaneAfterMs;
+    return this.asked !== undefined && now - this.asked.sinceMs > paneSilenceMs;
   }
 
   onAnswer(now: MonotonicMs): void {

@@ -195,7 +195,7 @@ export class PaneContact {
 
   private takeSlice(slice: Slice, now: MonotonicMs): void {
     const { number: self, swim, hands } = this.parts;
-    hands.perform(swim.setSlice(slice, now), now);
+    hands.perform(swim.setSlice(slice), now);
     const kept = new Set([self, ...membersOf(slice)]);
     for (const { number } of swim.members()) if (!kept.has(number)) swim.removeMember(number);
   }

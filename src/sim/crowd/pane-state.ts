@@ -1,12 +1,10 @@
 /** What the control pane has decided, as far as it concerns failure detection: one state for all control nodes. */
+import { returnMemoryMs } from '../../control/admitted-member.ts';
 import { changesMax, type ViewChanges } from '../../control/keep-alive.ts';
 import type { Incarnation, LogIndex, MonotonicMs, NodeNumber } from '../../identity.ts';
 import type { Update } from '../../swim/message.ts';
 import { type Places, Rings, viewMax } from '../../swim/rings.ts';
 import { membersOf, type Slice, sliceOf } from '../../swim/slice.ts';
-
-/** Returns longer ago than this are forgiven. */
-const returnMemoryMs = 3_600_000;
 
 interface Standing {
   incarnation: Incarnation;
