@@ -8,8 +8,11 @@ import { ByteReader, ByteWriter, concatBytes } from '../bytes.ts';
 import { hmacSha256 } from '../crypto.ts';
 import { type Endpoint, endpointText, type MonotonicMs, type NodeNumber } from '../identity.ts';
 
-/** From the challenge that carries a cookie to the prove that brings it back. */
-export const cookieLifetimeMs = 2_000;
+/**
+ * From the challenge that carries a cookie to the prove that brings it back. It leaves time for a machine on which many
+ * processes start at once: where it did not, each prove came too late and cost another hello.
+ */
+export const cookieLifetimeMs = 10_000;
 
 const issuedBytes = 6;
 const macBytes = 16;

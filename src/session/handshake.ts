@@ -4,13 +4,14 @@
  */
 import { equalBytes } from '../bytes.ts';
 import type { Endpoint, MonotonicMs, NodeNumber } from '../identity.ts';
-import { echoLifetimeMs } from './sent-tags.ts';
 import type { Session } from './session.ts';
 
 /** A hello without an accept is repeated after this, then after twice as long each time … */
 export const helloRetryMs = 500;
 /** … up to this. */
 export const helloRetryMsMax = 4_000;
+/** A challenge answers a hello that left at most so long ago. */
+export const challengeWaitMs = 10_000;
 /** Challenges that one hello may have answered, a doubled or forged one included: each costs key exchanges. */
 export const challengesPerHelloMax = 3;
 /** Bodies that wait for one handshake; the newest are kept. */
@@ -74,7 +75,7 @@ export class Handshake {
 
   /** Whether a challenge answers a recent hello; it is then counted. */
   takesChallenge(nonce: Uint8Array, now: MonotonicMs): boolean {
-    if (!equalBytes(nonce, this.nonce) || now - this.sentAtMs > echoLifetimeMs) return false;
+    if (!equalBytes(nonce, this.nonce) || now - this.sentAtMs > challengeWaitMs) return false;
     return --this.challengesLeft >= 0;
   }
 

@@ -7,7 +7,7 @@ import type { Session } from './session.ts';
 /** About a kilobyte each. A control node of the largest cluster keeps some 35,000 busy. */
 export const sessionsMax = 65_536;
 /** Only a session silent for so long gives way to another. It must exceed a cookie's lifetime: see `makeRoom`. */
-export const evictableAfterMs: number = 5 * cookieLifetimeMs;
+export const evictableAfterMs: number = 2 * cookieLifetimeMs;
 /** Boots of one peer that were replaced and may not come back; the oldest are forgotten. */
 export const retiredBootsMax = 8;
 

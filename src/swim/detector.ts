@@ -45,6 +45,8 @@ export class Detector {
   private readonly health = new LocalHealth();
   private readonly losses: LossWatch;
   private readonly doubts = new Map<NodeNumber, Doubt>();
+  /** Subjects that answered since this node watches them. */
+  private readonly heard = new Set<NodeNumber>();
   private probeAtMs: MonotonicMs;
   private downProbeAtMs: MonotonicMs;
   private reportAtMs: MonotonicMs = Number.POSITIVE_INFINITY;
@@ -125,7 +127,7 @@ export class Detector {
     this.losses.onAck(from, ack.nonce);
     this.streams.onDatagram(from, now);
     const doubt = this.doubts.get(from);
-    if (doubt?.ownRound && doubt.stage === 'asked') this.onTimelyAnswer();
+    if (doubt?.ownRound && doubt.stage === 'asked' && !doubt.isStranger) this.onTimelyAnswer();
     this.onAnswer(from, now);
     if (this.seams.roster.get(from)?.status === 'down') {
       this.seams.outbox.event({ kind: 'answers-again', number: from, incarnation: ack.incarnation });
@@ -224,7 +226,8 @@ export class Detector {
   }
 
   private ask(member: Member, ownRound: boolean, now: MonotonicMs): Doubt {
-    const doubt = new Doubt(member, ownRound, this.seams.settings, this.health.stretch, now);
+    const isStranger = !this.heard.has(member.number);
+    const doubt = new Doubt(member, { ownRound, isStranger }, this.seams.settings, this.health.stretch, now);
     this.doubts.set(member.number, doubt);
     this.ping(member.number);
     return doubt;
@@ -244,6 +247,7 @@ export class Detector {
   private onAnswer(subject: NodeNumber, now: MonotonicMs): void {
     const doubt = this.doubts.get(subject);
     if (doubt?.ownRound && doubt.stage !== 'asked') this.health.onFalseAlarm();
+    if (this.observed(subject) !== undefined) this.heard.add(subject);
     this.clear(subject, now);
   }
 
@@ -259,7 +263,8 @@ export class Detector {
     doubt.forgiveLag(now);
     switch (doubt.stage) {
       case 'asked':
-        this.miss(doubt, now);
+        if (now >= doubt.missAtMs) this.miss(doubt, now);
+        else this.pingAgain(doubt, now);
         break;
       case 'missed':
         this.accuse(doubt, now);
@@ -283,9 +288,13 @@ export class Detector {
     if (doubt.takeAccusation(now)) this.tellOf(doubt, now);
   }
 
-  private askAgain(doubt: Doubt, now: MonotonicMs): void {
+  private pingAgain(doubt: Doubt, now: MonotonicMs): void {
     doubt.onAskedAgain(now);
     this.ping(doubt.subject);
+  }
+
+  private askAgain(doubt: Doubt, now: MonotonicMs): void {
+    this.pingAgain(doubt, now);
     this.streams.ask(doubt.subject, now);
   }
 
@@ -353,7 +362,9 @@ export class Detector {
       this.probeAtMs = Math.min(this.probeAtMs, now + this.seams.random.below(newcomerPeriodMs));
     }
     for (const subject of [...this.watched.keys(), ...this.doubts.keys()]) {
-      if (!subjects.has(subject)) this.drop(subject);
+      if (subjects.has(subject)) continue;
+      this.drop(subject);
+      this.heard.delete(subject);
     }
     this.streams.prune();
     this.watched = subjects;

@@ -8,6 +8,12 @@ export const lagToleranceMs = 250;
  * so that it is no lost machine, and whoever starts a hundred processes at once must not lose half of them.
  */
 export const hangFactor = 3;
+/**
+ * One that this node never heard is asked for so long before its silence counts. A member that has just joined is
+ * starting, often beside many others on the same cores, and accusing it would cost all of them sessions that they have
+ * no other use for.
+ */
+export const strangerPatienceMs = 10_000;
 /** An accusation is repeated so often while the silence lasts: below the jury's lease of it. */
 export const reaccusePeriodMs = 4_000;
 /** An accuser's claim of an older miss than this is taken for this: it cannot stretch time at will. */
@@ -29,6 +35,8 @@ export class Doubt {
   readonly incarnation: Incarnation;
   /** Whether this node asked by its own round, and not because another one wanted it to. */
   readonly ownRound: boolean;
+  /** Whether this node has never heard the subject. */
+  readonly isStranger: boolean;
   stage: DoubtStage = 'asked';
   /** The kernel of its machine said, and said again, that nobody listens there any more. */
   refused = false;
@@ -46,7 +54,7 @@ export class Doubt {
 
   constructor(
     subject: { readonly number: NodeNumber; readonly incarnation: Incarnation },
-    ownRound: boolean,
+    { ownRound, isStranger }: { readonly ownRound: boolean; readonly isStranger: boolean },
     settings: SwimSettings,
     stretch: number,
     now: MonotonicMs,
@@ -54,10 +62,12 @@ export class Doubt {
     this.subject = subject.number;
     this.incarnation = subject.incarnation;
     this.ownRound = ownRound;
+    this.isStranger = isStranger;
     this.settings = settings;
     this.stretch = stretch;
     this.firstUnansweredAtMs = now;
     this.earliestMissAtMs = now;
+    this.onAskedAgain(now);
   }
 
   get isSuspicion(): boolean {
@@ -74,10 +84,16 @@ export class Doubt {
     return this.suspectedSinceMs;
   }
 
+  /** When the answer is late. */
+  get missAtMs(): MonotonicMs {
+    const patienceMs = this.isStranger ? strangerPatienceMs : this.settings.probeTimeoutMs * this.stretch;
+    return this.firstUnansweredAtMs + patienceMs;
+  }
+
   /** When the next step is due. */
   get dueAtMs(): MonotonicMs {
-    const { probeTimeoutMs, suspectAfterMs } = this.settings;
-    if (this.stage === 'asked') return this.firstUnansweredAtMs + probeTimeoutMs * this.stretch;
+    const { suspectAfterMs } = this.settings;
+    if (this.stage === 'asked') return this.isStranger ? Math.min(this.reprobeAtMs, this.missAtMs) : this.missAtMs;
     if (this.stage === 'missed') return this.firstUnansweredAtMs + suspectAfterMs * this.stretch;
     return this.stage === 'suspect' ? Math.min(this.reprobeAtMs, this.windowEndsAtMs) : this.reprobeAtMs;
   }

@@ -136,6 +136,7 @@ describe('a dead host', () => {
   test('whose address another node took gets none of its traffic, and neither does the other', () => {
     const cluster = wholeCluster();
     const dead = nodeOf(cluster, 'm1');
+    cluster.run(5_000);
     dead.crash();
     const intruder = cluster.add({ name: 'other', roles: dead.roles, endpoint: dead.endpoint });
     intruder.start([nodeOf(cluster, 'c1').endpoint]);

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { concatBytes, equalBytes, utf8 } from '../../src/bytes.ts';
 import { seededRandom } from '../../src/seam/random.ts';
+import { cookieLifetimeMs } from '../../src/session/cookie.ts';
+import { challengeWaitMs } from '../../src/session/handshake.ts';
 import { encodeHeader, headerBytes } from '../../src/session/header.ts';
 import { challengeLayout, helloLayout } from '../../src/session/packet.ts';
 import { unknownsPerSecondMax } from '../../src/session/sessions.ts';
@@ -34,7 +36,7 @@ test('a recorded prove is dropped: replayed while its cookie lives, stale after,
   lab.inject(two, prove.from, prove.bytes);
   assert.equal(two.drops('replayed'), 1);
   lab.inject(two, elsewhere, prove.bytes);
-  lab.now += 2_001;
+  lab.now += cookieLifetimeMs + 1;
   lab.inject(two, prove.from, prove.bytes);
   assert.equal(two.drops('stale-cookie'), 2);
   assert.deepEqual(two.met(), [1]);
@@ -63,7 +65,7 @@ test('a challenge is believed only while its nonce is fresh, and sends the prove
   const [prove] = lab.inject(one, elsewhere, challenge.bytes);
   assert(prove?.kind === 'datagram');
   assert.deepEqual(prove.to, two.address);
-  lab.now += 2_001;
+  lab.now += challengeWaitMs + 1;
   lab.inject(one, two.address, challenge.bytes);
   assert.equal(one.drops('unsolicited'), 1);
 });

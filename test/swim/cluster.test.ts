@@ -205,6 +205,7 @@ test('without a quorum most observers hint at a death, and any answer clears the
       return [];
     });
   }
+  cluster.run(5_000);
   cluster.isLost = (from, to) => from === 7 || to === 7;
   cluster.run(10_000);
   for (const number of [1, 2, 3, 4, 5, 6]) {
