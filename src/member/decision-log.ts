@@ -141,7 +141,7 @@ export class DecisionLog {
   }
 
   private applyPayload(entry: LogEntry, at: Instant): Applied | undefined {
-    if (entry.payload.length === 0) {
+    if (entry.kind !== 'command') {
       applyNothing(this.state, entry.index);
       return undefined;
     }

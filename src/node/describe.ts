@@ -99,7 +99,7 @@ function describeValue(member: Member, name: string, value: unknown): unknown {
 /** A committed entry for people; signatures and keys are left out. */
 export function describeEntry(member: Member, entry: LogEntry): LocalLogEntry {
   const { index, term } = entry;
-  if (entry.payload.length === 0) return { index, term, kind: 'leader-elected', detail: {} };
+  if (entry.kind === 'opening') return { index, term, kind: 'leader-elected', detail: {} };
   const command = decodeCommand(entry.payload);
   if (command === undefined) return { index, term, kind: 'unknown', detail: {} };
   return { index, term, at: wallText(command.at), kind: command.kind, detail: describeCommand(member, command) };

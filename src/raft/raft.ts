@@ -8,7 +8,7 @@
  */
 import { assert, unreachable } from '../assert.ts';
 import type { LogIndex, MonotonicMs, NodeNumber, Term } from '../identity.ts';
-import type { HardState, LogEntry } from '../seam/log-store.ts';
+import type { EntryKind, HardState, LogEntry } from '../seam/log-store.ts';
 import type { Random } from '../seam/random.ts';
 import { counterMax, isPlausible } from './bounds.ts';
 import { Leadership } from './leadership.ts';
@@ -179,7 +179,7 @@ export class Raft {
     }
     if (!this.hasRoomFor(payloads)) return { kind: 'busy' };
     const firstIndex = this.lastIndex + 1;
-    this.appendOwn(payloads);
+    this.appendOwn('command', payloads);
     this.standing.leadership.replicate();
     return { kind: 'accepted', firstIndex, lastIndex: this.lastIndex, term: this.term };
   }
@@ -344,13 +344,13 @@ export class Raft {
     const leadership = new Leadership({ term, followers: this.others, log, ready, settings, now });
     this.standing = { role: 'leader', leadership };
     this.leaderHeardAt = undefined;
-    this.appendOwn([new Uint8Array(0)]);
+    this.appendOwn('opening', [new Uint8Array(0)]);
     leadership.beat(now);
   }
 
-  private appendOwn(payloads: readonly Uint8Array[]): void {
-    const firstIndex = this.lastIndex + 1;
-    this.log.append(payloads.map((payload, position) => ({ index: firstIndex + position, term: this.term, payload })));
+  private appendOwn(kind: EntryKind, payloads: readonly Uint8Array[]): void {
+    const { lastIndex, term } = this;
+    this.log.append(payloads.map((payload, position) => ({ index: lastIndex + 1 + position, term, kind, payload })));
   }
 
   private hasRoomFor(payloads: readonly Uint8Array[]): boolean {

@@ -2,11 +2,21 @@ import { ByteWriter } from '../bytes.ts';
 import { hashBytes, sha256 } from '../crypto.ts';
 import type { LogIndex, NodeNumber, Term } from '../identity.ts';
 
-/** One entry of the event log. Its payload means nothing to consensus and storage. */
+/**
+ * What an entry is for: with `opening` a leader begins its term, `configuration` says who votes and is read by
+ * consensus alone, `command` is everybody else's and means nothing to consensus and storage.
+ */
+export type EntryKind = 'opening' | 'command' | 'configuration';
+
+/** The kinds by their number on disk, on the wire and in the hash chain. Numbers are never reused. */
+export const entryKinds: readonly EntryKind[] = ['opening', 'command', 'configuration'];
+
+/** One entry of the event log. */
 export interface LogEntry {
   readonly index: LogIndex;
   readonly term: Term;
-  /** Empty for the entry with which a leader opens its term. */
+  readonly kind: EntryKind;
+  /** Empty for an opening. */
   readonly payload: Uint8Array;
 }
 
@@ -15,6 +25,18 @@ export interface HardState {
   readonly term: Term;
   /** The candidate voted for in this term; 0 for none. */
   readonly votedFor: NodeNumber;
+}
+
+/** All that the entries up to `index` amount to, so that they need not be kept. */
+export interface LogSnapshot {
+  readonly index: LogIndex;
+  readonly term: Term;
+  /** The hash chain up to the entry at `index`. */
+  readonly chain: Uint8Array;
+  /** Who votes as of `index`, as consensus encodes it. */
+  readonly configuration: Uint8Array;
+  /** The replicated state. It means nothing to consensus and storage. */
+  readonly state: Uint8Array;
 }
 
 export interface LogWrite {
@@ -48,6 +70,7 @@ export const chainStart: Uint8Array = new Uint8Array(hashBytes);
 
 /** The hash chain: each entry's hash covers all entries before it. */
 export function chainHash(previous: Uint8Array, entry: LogEntry): Uint8Array {
-  const head = new ByteWriter('hivemind/log-entry/1').raw(previous).u48(entry.index).u48(entry.term);
+  const head = new ByteWriter('hivemind/log-entry/2').raw(previous).u48(entry.index).u48(entry.term);
+  head.u8(entryKinds.indexOf(entry.kind));
   return sha256(head.blob(entry.payload).finish());
 }

@@ -154,10 +154,10 @@ export class PaneInvariants {
   }
 }
 
-function commandOf({ payload }: LogEntry): Command | undefined {
-  return payload.length === 0 ? undefined : decodeCommand(payload);
+function commandOf({ kind, payload }: LogEntry): Command | undefined {
+  return kind === 'command' ? decodeCommand(payload) : undefined;
 }
 
 function isSameEntry(a: LogEntry, b: LogEntry): boolean {
-  return a.term === b.term && equalBytes(a.payload, b.payload);
+  return a.term === b.term && a.kind === b.kind && equalBytes(a.payload, b.payload);
 }

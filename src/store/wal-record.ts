@@ -12,7 +12,7 @@
  * ```
  * u32 length of the payload, 1 … 16 MiB · u32 CRC-32 of the payload · payload: one item after another
  *   hard state  u8 1 · u48 term · u32 voted for
- *   entry       u8 2 · u48 index · u48 term · 32 bytes chain hash · u32 length, the entry's payload
+ *   entry       u8 2 · u48 index · u48 term · u8 kind · 32 bytes chain hash · u32 length, the entry's payload
  * ```
  * Nothing says "truncate": an entry at or below the last index replaces that one and all after it.
  */
@@ -21,7 +21,7 @@ import { assert } from '../assert.ts';
 import { ByteReader, ByteWriter, concatBytes, equalBytes, utf8 } from '../bytes.ts';
 import { hashBytes } from '../crypto.ts';
 import type { LogIndex } from '../identity.ts';
-import type { HardState, LogEntry } from '../seam/log-store.ts';
+import { entryKinds, type HardState, type LogEntry } from '../seam/log-store.ts';
 
 export const walVersion = 1;
 export const segmentHeaderBytes = 68;
@@ -31,7 +31,7 @@ export const recordBytesMax: number = 16 * 1024 * 1024;
 const magic = utf8('HIVEWAL\0');
 const crcBytes = 4;
 const recordHeadBytes = 8;
-const entryHeadBytes: number = 1 + 6 + 6 + hashBytes + 4;
+const entryHeadBytes: number = 1 + 6 + 6 + 1 + hashBytes + 4;
 const hardStateBytes = 1 + 6 + 4;
 /** The largest payload of one entry, so that it fits into a record beside a hard state. */
 export const entryPayloadBytesMax: number = recordBytesMax - entryHeadBytes - hardStateBytes;
@@ -89,8 +89,9 @@ function encodeItem(item: WalItem): Uint8Array {
   if (item.kind === 'hard-state') {
     return new ByteWriter().u8(itemNumber.hardState).u48(item.hardState.term).u32(item.hardState.votedFor).finish();
   }
-  const { index, term, payload } = item.entry;
-  return new ByteWriter().u8(itemNumber.entry).u48(index).u48(term).raw(item.hash).blob(payload).finish();
+  const { index, term, kind, payload } = item.entry;
+  const head = new ByteWriter().u8(itemNumber.entry).u48(index).u48(term).u8(entryKinds.indexOf(kind));
+  return head.raw(item.hash).blob(payload).finish();
 }
 
 /** Splits entries so that each batch fits into one record, with room for a hard state; at least one batch. */
@@ -183,8 +184,9 @@ function decodeItem(reader: ByteReader): WalItem | undefined {
     case itemNumber.hardState:
       return { kind: 'hard-state', hardState: { term: reader.u48(), votedFor: reader.u32() } };
     case itemNumber.entry: {
-      const [index, term, hash] = [reader.u48(), reader.u48(), reader.raw(hashBytes)];
-      return { kind: 'entry', entry: { index, term, payload: reader.blob() }, hash };
+      const [index, term, kind, hash] = [reader.u48(), reader.u48(), entryKinds[reader.u8()], reader.raw(hashBytes)];
+      if (kind === undefined) return undefined;
+      return { kind: 'entry', entry: { index, term, kind, payload: reader.blob() }, hash };
     }
     default:
       return undefined;

@@ -1,15 +1,22 @@
 /** The pane's own messages: they travel by datagram and by stream alike. */
-import { bool, bytes, type Codec, list, record, variants } from '../codec.ts';
+import { bool, bytes, type Codec, list, record, uint, variants } from '../codec.ts';
 import type { RaftMessage } from '../raft/message.ts';
-import type { LogEntry } from '../seam/log-store.ts';
+import { type EntryKind, entryKinds, type LogEntry } from '../seam/log-store.ts';
 import { counter } from './fields.ts';
 
 const raftEntriesMax = 4_096;
 const entryPayloadBytesMax = 1_048_576;
 
+const kindNumber = uint(entryKinds.length - 1);
+const entryKind: Codec<EntryKind> = {
+  write: (kind) => entryKinds.indexOf(kind),
+  read: (value) => entryKinds[kindNumber.read(value)] as EntryKind,
+};
+
 export const entry: Codec<LogEntry> = record<LogEntry>({
   index: counter,
   term: counter,
+  kind: entryKind,
   payload: bytes(entryPayloadBytesMax),
 });
 

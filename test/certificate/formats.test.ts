@@ -36,7 +36,7 @@ const locator = signLocator(signingKey(atlasSeed), clusterId, 1, [
 const dns = role('dns', { requires: ['host'], bootstrapFrom: ['dns', 'host'], consumes: ['host'] });
 const value = Uint8Array.of(0x81, 0xa1, 0x61, 0x01);
 const payload = encodeCommand({ kind: 'withdraw-admission', at: foundedAt, number: 4 });
-const firstHash = chainHash(chainStart, { index: 1, term: 1, payload: new Uint8Array(0) });
+const firstHash = chainHash(chainStart, { index: 1, term: 1, kind: 'opening', payload: new Uint8Array(0) });
 
 const written: Readonly<Record<string, Uint8Array>> = {
   genesis: encodeGenesis(founders.genesis),
@@ -50,7 +50,7 @@ const written: Readonly<Record<string, Uint8Array>> = {
   'config signature': signConfig(signingKey(atlasSeed), clusterId, { owner: 4, role: 'host', seq: 1, value }).signature,
   'payload of entry 2': payload,
   'hash of entry 1': firstHash,
-  'hash of entry 2': chainHash(firstHash, { index: 2, term: 1, payload }),
+  'hash of entry 2': chainHash(firstHash, { index: 2, term: 1, kind: 'command', payload }),
 };
 
 for (const [name, bytes] of Object.entries(written)) {

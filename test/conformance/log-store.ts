@@ -13,7 +13,7 @@ export interface LogStoreBench {
 }
 
 export function entryAt(index: number, term: number, text: string = `entry ${index} of term ${term}`): LogEntry {
-  return { index, term, payload: Buffer.from(text) };
+  return { index, term, kind: 'command', payload: Buffer.from(text) };
 }
 
 export function entriesFrom(first: number, count: number, term: number): readonly LogEntry[] {
@@ -89,7 +89,9 @@ export function logStoreConformance(name: string, open: () => Promise<LogStoreBe
         await bench.store.load();
         const large = Buffer.alloc(300_000, 'x');
         const payloads = [new Uint8Array(0), large, large.subarray(5, 12)];
-        await bench.store.write({ entries: payloads.map((payload, at) => ({ index: at + 1, term: 1, payload })) });
+        await bench.store.write({
+          entries: payloads.map((payload, at) => ({ index: at + 1, term: 1, kind: 'command', payload })),
+        });
         const { entries } = await reload(bench);
         assert.deepEqual(
           entries.map(({ payload }) => Buffer.compare(payload, payloads.shift() as Uint8Array)),

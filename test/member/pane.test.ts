@@ -127,7 +127,7 @@ describe('a dead host', () => {
     cluster.run(30_000);
     for (const node of cluster.control) {
       const log = node.member?.pane?.log.committed(1, 1_000) ?? [];
-      const kinds = log.map(({ payload }) => (payload.length > 0 ? decodeCommand(payload)?.kind : 'opening'));
+      const kinds = log.map(({ kind, payload }) => (kind === 'command' ? decodeCommand(payload)?.kind : kind));
       assert(!kinds.includes('convict'), node.name);
     }
     assert.equal(statusAt(nodeOf(cluster, 'm2'), subject), 'suspect');

@@ -50,6 +50,7 @@ function dividedDisks(random: Random): readonly StoredVoter[] {
     [1, ...Array<Term>(tail).fill(term)].map((each, position) => ({
       index: position + 1,
       term: each,
+      kind: 'command',
       payload: Buffer.from(`${each}`),
     }));
   const second = { hardState: { term: 2, votedFor: 1 }, entries: log(2, 1 + random.below(8)) };

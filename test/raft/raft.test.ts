@@ -15,7 +15,7 @@ const settings = raftSettingsDefault;
 
 /** Entries with these terms, the first one at `first`. */
 function entries(terms: readonly number[], first = 1): LogEntry[] {
-  return terms.map((term, position) => ({ index: first + position, term, payload: Buffer.from('x') }));
+  return terms.map((term, position) => ({ index: first + position, term, kind: 'command', payload: Buffer.from('x') }));
 }
 
 function appendRequest(fields: Partial<AppendRequest>): AppendRequest {
@@ -92,7 +92,14 @@ describe('log', () => {
 
   test('a batch is bounded in entries and bytes, and never empty while there is something', () => {
     const log = new RaftLog([]);
-    log.append([4, 4, 100].map((length, at) => ({ index: at + 1, term: 1, payload: new Uint8Array(length) })));
+    log.append(
+      [4, 4, 100].map((length, at) => ({
+        index: at + 1,
+        term: 1,
+        kind: 'command' as const,
+        payload: new Uint8Array(length),
+      })),
+    );
     const sizes = (from: number, most: number, bytes: number): number[] =>
       log.batchFrom(from, most, bytes).map(({ payload }) => payload.length);
     assert.deepEqual(sizes(1, 9, 10), [4, 4]);

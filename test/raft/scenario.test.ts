@@ -82,11 +82,14 @@ class Scenario {
   }
 
   private onStored([number, , term, , ...terms]: readonly string[]): void {
-    const entries = terms.map((each, position) => ({
-      index: position + 1,
-      term: Number(each),
-      payload: Buffer.from('old'),
-    }));
+    const entries = terms.map(
+      (each, position): LogEntry => ({
+        index: position + 1,
+        term: Number(each),
+        kind: 'command',
+        payload: Buffer.from('old'),
+      }),
+    );
     this.stored.set(Number(number), { hardState: { term: Number(term), votedFor: 0 }, entries });
   }
 

@@ -10,7 +10,7 @@ import { SimDisk } from '../../src/sim/sim-disk.ts';
 import { SimNetwork } from '../../src/sim/sim-network.ts';
 import { Timeline } from '../../src/sim/timeline.ts';
 
-const entry = (index: number, term: number) => ({ index, term, payload: new Uint8Array(0) });
+const entry = (index: number, term: number) => ({ index, term, kind: 'opening' as const, payload: new Uint8Array(0) });
 
 describe('a seed', () => {
   test('gives the same run each time', () => {

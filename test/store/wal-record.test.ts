@@ -18,7 +18,7 @@ const header = { sequence: 2, firstIndex: 7, previousHash: chainStart, hardState
 const headerBytes = encodeSegmentHeader(header);
 
 function entryItem(index: number, payload: Uint8Array): WalItem {
-  return { kind: 'entry', entry: { index, term: 1, payload }, hash: new Uint8Array(32).fill(index) };
+  return { kind: 'entry', entry: { index, term: 1, kind: 'command', payload }, hash: new Uint8Array(32).fill(index) };
 }
 
 const small = (index: number): Uint8Array => encodeRecord([entryItem(index, Buffer.from(`payload ${index}`))]);
@@ -127,5 +127,5 @@ describe('entries', () => {
 });
 
 function entryOf(index: number, payloadBytes: number): LogEntry {
-  return { index, term: 1, payload: new Uint8Array(payloadBytes) };
+  return { index, term: 1, kind: 'command', payload: new Uint8Array(payloadBytes) };
 }

@@ -191,9 +191,9 @@ async function patch(path: string, at: number, byte: number): Promise<void> {
   await writeFile(path, bytes);
 }
 
-/** Record head, hard state, and 49 bytes before each payload. */
+/** Record head, hard state, and 50 bytes before each payload. */
 function recordBytesOf(payloadBytes: readonly number[]): number {
-  return payloadBytes.reduce((sum, length) => sum + 49 + length, 8 + 11);
+  return payloadBytes.reduce((sum, length) => sum + 50 + length, 8 + 11);
 }
 
 describe('the folder of a write-ahead log', () => {

@@ -147,8 +147,8 @@ export const raftMessages: Examples<RaftMessage> = {
     commitIndex: 8,
     round: 5,
     entries: [
-      { index: 10, term: 3, payload: new Uint8Array(0) },
-      { index: 11, term: 3, payload: utf8('entry') },
+      { index: 10, term: 3, kind: 'opening', payload: new Uint8Array(0) },
+      { index: 11, term: 3, kind: 'command', payload: utf8('entry') },
     ],
   },
   'append-answer': { kind: 'append-answer', term: 3, accepted: true, matchIndex: 11, round: 5 },

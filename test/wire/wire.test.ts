@@ -12,6 +12,7 @@ import { changesMax, type ViewChanges } from '../../src/control/keep-alive.ts';
 import { encodeNumbers } from '../../src/control/number-set.ts';
 import type { NodeNumber } from '../../src/identity.ts';
 import { pack, unpack } from '../../src/packed.ts';
+import type { LogEntry } from '../../src/seam/log-store.ts';
 import { seededRandom } from '../../src/seam/random.ts';
 import { bodyBytesMax } from '../../src/session/packet.ts';
 import type { Slice } from '../../src/swim/slice.ts';
@@ -81,7 +82,7 @@ function ofCodec<T>(codec: Codec<T>, ...values: readonly T[]): Format {
 
 const asked = Object.values(asks).map((ask) => ({ kind: 'ask-pane', from: 4, ask, hops: 1 }) as const);
 const rafted = Object.values(raftMessages).map((message) => ({ kind: 'raft', message }) as const);
-const entry = { index: 10, term: 3, payload: filled(9, 1) };
+const entry: LogEntry = { index: 10, term: 3, kind: 'command', payload: filled(9, 1) };
 const certificate = filled(300, 2);
 const nothing = new Uint8Array(0);
 const line = {
