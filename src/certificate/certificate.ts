@@ -57,14 +57,22 @@ export function assembleCertificate<S extends Statement>(statement: S, shares: r
  * Whether its time, epoch and number still hold is the caller's to judge.
  */
 export function verifyCertificate(bytes: Uint8Array, set: ControlSet): Certificate | undefined {
+  return verifyBySet(bytes, (index) => (index === set.index ? set : undefined));
+}
+
+/** The same where several sets have signed in turn: the statement names its own. */
+export function verifyBySet(
+  bytes: Uint8Array,
+  setAt: (index: number) => ControlSet | undefined,
+): Certificate | undefined {
   const input = new ByteReader(bytes);
   const signed = input.bytes();
   const count = input.u8();
   if (count > controlNodesMax) return undefined;
   const shares = Array.from({ length: count }, () => ({ signer: input.u32(), signature: input.raw(signatureBytes) }));
   const statement = input.done ? decodeStatement(signed) : undefined;
-  if (statement === undefined) return undefined;
-  if (statement.controlSet !== set.index || !equalBytes(statement.cluster, set.cluster)) return undefined;
+  const set = statement === undefined ? undefined : setAt(statement.controlSet);
+  if (statement === undefined || set === undefined || !equalBytes(statement.cluster, set.cluster)) return undefined;
   if (count < majorityOf(set.signingKeys.size)) return undefined;
   let last = 0;
   for (const { signer, signature } of shares) {

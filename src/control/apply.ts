@@ -6,7 +6,7 @@ import { unreachable } from '../assert.ts';
 import { toHex } from '../bytes.ts';
 import { assembleCertificate, controlSetOf, majorityOf, type Share, verifyShare } from '../certificate/certificate.ts';
 import { type JoinRequest, verifyJoinRequest } from '../certificate/join-request.ts';
-import type { Statement } from '../certificate/statement.ts';
+import type { MemberStatement } from '../certificate/statement.ts';
 import type { LogIndex, NodeNumber, WallMs } from '../identity.ts';
 import { admissionLifeMs, admitStatement, judgeJoin, type Refusal, tokensMax } from './admission-policy.ts';
 import { type AdmittedMember, admittedMember, convicted, returned } from './admitted-member.ts';
@@ -35,7 +35,7 @@ export const brakeReleaseMsMax = 3_600_000;
 /** What an entry changed, for those who act on it. */
 export type ControlEvent =
   /** Everyone who can sign should. */
-  | { readonly kind: 'signatures-wanted'; readonly statement: Statement }
+  | { readonly kind: 'signatures-wanted'; readonly statement: MemberStatement }
   | { readonly kind: 'admitted'; readonly member: AdmittedMember }
   | { readonly kind: 'withdrawn'; readonly number: NodeNumber }
   /** It does not belong any more; the certificate follows. */
@@ -222,7 +222,7 @@ function countTokenUse(state: ControlState, publicKey: Uint8Array, by: number): 
 }
 
 /** The certificate out of right shares of different signers; a majority of them, so that it stays small. */
-function certify(state: ControlState, statement: Statement, shares: readonly Share[]): Uint8Array | undefined {
+function certify(state: ControlState, statement: MemberStatement, shares: readonly Share[]): Uint8Array | undefined {
   const set = controlSetOf(state.genesis);
   const signers = new Set(shares.filter((share) => verifyShare(share, statement, set)).map((share) => share.signer));
   const majority = majorityOf(set.signingKeys.size);

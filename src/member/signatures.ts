@@ -4,7 +4,7 @@
  * simply starts to collect.
  */
 import { majorityOf, type Share, signShare, verifyShare } from '../certificate/certificate.ts';
-import type { Statement } from '../certificate/statement.ts';
+import type { MemberStatement } from '../certificate/statement.ts';
 import type { Command } from '../control/command.ts';
 import type { SigningKey } from '../crypto.ts';
 import type { MonotonicMs, NodeNumber } from '../identity.ts';
@@ -21,7 +21,7 @@ export class Signatures {
   private readonly directory: Directory;
   private readonly outbox: Outbox;
   /** What is to be signed, by number; a number is never admitted and removed at once. */
-  private readonly wanted = new Map<NodeNumber, Statement>();
+  private readonly wanted = new Map<NodeNumber, MemberStatement>();
   private readonly shares = new Map<NodeNumber, Map<NodeNumber, Share>>();
   private readonly proposedAt = new Map<NodeNumber, MonotonicMs>();
   private repeatAt: MonotonicMs = Number.POSITIVE_INFINITY;
@@ -42,7 +42,7 @@ export class Signatures {
     return this.wanted.size > 0 ? this.repeatAt : Number.POSITIVE_INFINITY;
   }
 
-  want(statement: Statement, leader: NodeNumber | undefined, at: Instant): void {
+  want(statement: MemberStatement, leader: NodeNumber | undefined, at: Instant): void {
     this.wanted.set(statement.number, statement);
     this.offer(statement, leader);
     this.repeatAt = Math.min(this.repeatAt, at.now + shareRepeatMs);
@@ -62,7 +62,7 @@ export class Signatures {
   }
 
   /** Takes a share if it is a right one. */
-  onShare(number: NodeNumber, kind: Statement['kind'], share: Share): void {
+  onShare(number: NodeNumber, kind: MemberStatement['kind'], share: Share): void {
     const statement = this.wanted.get(number);
     if (statement?.kind !== kind || !verifyShare(share, statement, this.directory.controlSet)) return;
     this.keep(number, share);
@@ -91,7 +91,7 @@ export class Signatures {
     this.shares.set(number, collected.set(share.signer, share));
   }
 
-  private offer(statement: Statement, leader: NodeNumber | undefined): void {
+  private offer(statement: MemberStatement, leader: NodeNumber | undefined): void {
     const share = signShare(this.key, this.self, statement);
     const { number, kind } = statement;
     if (leader === this.self) {

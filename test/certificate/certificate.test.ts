@@ -147,7 +147,19 @@ const label = fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/);
 const key = fc.uint8Array({ minLength: 32, maxLength: 32 });
 const u32 = fc.nat(0xffff_ffff);
 const wall = fc.nat(0xffff_ffff).map((each) => each * 65_536);
-const head = { cluster: fc.uint8Array({ minLength: 16, maxLength: 16 }), epoch: u32, controlSet: u32, number: u32 };
+const signed = { cluster: fc.uint8Array({ minLength: 16, maxLength: 16 }), epoch: u32, controlSet: u32 };
+const head = { ...signed, number: u32 };
+const place = { ...signed, amendment: u32, previous: key, nextNumber: u32 };
+const controlKeys = fc.record(
+  { number: u32.filter((each) => each > 0), name: label, signingKey: key, exchangeKey: key },
+  { noNullPrototype: true },
+);
+/** By ascending number, and nobody twice. */
+const controlNodes = fc
+  .uniqueArray(controlKeys, { minLength: 1, maxLength: 9, selector: ({ number }) => number })
+  .map((nodes) => nodes.sort((a, b) => a.number - b.number))
+  .filter((nodes) => new Set(nodes.map(({ name }) => name)).size === nodes.length)
+  .filter((nodes) => new Set(nodes.map(({ signingKey: each }) => toHex(each))).size === nodes.length);
 const statement: fc.Arbitrary<Statement> = fc.oneof(
   fc.record(
     {
@@ -166,6 +178,8 @@ const statement: fc.Arbitrary<Statement> = fc.oneof(
     { kind: fc.constant('remove' as const), ...head, reason: fc.constantFrom(...removalReasons) },
     { noNullPrototype: true },
   ),
+  fc.record({ kind: fc.constant('control-set' as const), ...place, nodes: controlNodes }, { noNullPrototype: true }),
+  fc.record({ kind: fc.constant('epoch' as const), ...place, membersHash: key }, { noNullPrototype: true }),
 );
 
 describe('a statement', () => {
@@ -179,8 +193,9 @@ describe('a statement', () => {
   });
 
   test('has one encoding', () => {
-    const [admission, removal] = [founders.admission(), founders.removal()];
-    for (const each of [admission, removal]) assertOneEncoding(encodeStatement(each), decodeStatement, encodeStatement);
+    const amendments = [founders.successors(founders.charter, [1, 2, 4]), founders.nextEpoch(founders.charter)];
+    for (const each of [founders.admission(), founders.removal(), ...amendments])
+      assertOneEncoding(encodeStatement(each), decodeStatement, encodeStatement);
   });
 
   test('is never another statement, whatever its fields hold', () => {

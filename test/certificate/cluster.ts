@@ -8,6 +8,7 @@ import {
   type Share,
   signShare,
 } from '../../src/certificate/certificate.ts';
+import { Charter } from '../../src/certificate/charter.ts';
 import { type Genesis, genesisHash } from '../../src/certificate/genesis.ts';
 import {
   type JoinRequest,
@@ -16,7 +17,13 @@ import {
   signJoinRequest,
 } from '../../src/certificate/join-request.ts';
 import { signLocator } from '../../src/certificate/locator.ts';
-import type { AdmitStatement, RemoveStatement, Statement } from '../../src/certificate/statement.ts';
+import type {
+  AdmitStatement,
+  ControlSetStatement,
+  EpochStatement,
+  RemoveStatement,
+  Statement,
+} from '../../src/certificate/statement.ts';
 import { exchangeKeyFrom, type SigningKey, signingKeyFrom } from '../../src/crypto.ts';
 import type { NodeNumber } from '../../src/identity.ts';
 
@@ -112,6 +119,30 @@ export class Founders {
       reason: 'left',
       ...changes,
     };
+  }
+
+  get charter(): Charter {
+    return new Charter(this.genesis);
+  }
+
+  /** These numbers sign from now on, each with the key of its number. */
+  successors(
+    charter: Charter,
+    numbers: readonly NodeNumber[],
+    changes: Partial<ControlSetStatement> = {},
+  ): ControlSetStatement {
+    const nodes = numbers.map((number) => ({
+      number,
+      name: `control-${number}`,
+      signingKey: signingKey(number).publicKey,
+      exchangeKey: exchangeKey(0x10 + number),
+    }));
+    return { kind: 'control-set', ...charter.next(), epoch: charter.epoch, nextNumber: 20, nodes, ...changes };
+  }
+
+  nextEpoch(charter: Charter, changes: Partial<EpochStatement> = {}): EpochStatement {
+    const epoch = charter.epoch + 1;
+    return { kind: 'epoch', ...charter.next(), epoch, nextNumber: 20, membersHash: filled(32, 0xee), ...changes };
   }
 
   joinRequest({ seed = atlasSeed, token = firstTokenSeed, ...changes }: WishChanges = {}): JoinRequest {
