@@ -3,7 +3,8 @@
  * genesis or a majority of control nodes did not sign.
  */
 import { ByteReader, ByteWriter, equalBytes, toHex } from '../bytes.ts';
-import { type ControlSet, controlSetOf, isAdmission, verifyCertificate } from '../certificate/certificate.ts';
+import { type ControlSet, isAdmission } from '../certificate/certificate.ts';
+import { Charter } from '../certificate/charter.ts';
 import { encodeGenesis, type Genesis, genesisHash } from '../certificate/genesis.ts';
 import type { RoleDeclaration } from '../certificate/join-request.ts';
 import { type Locator, verifyLocator } from '../certificate/locator.ts';
@@ -31,7 +32,8 @@ export class Directory {
   readonly genesis: Genesis;
   readonly genesisBytes: Uint8Array;
   readonly genesisHash: Uint8Array;
-  readonly controlSet: ControlSet;
+  /** Who signs, and which epoch it is. */
+  readonly charter: Charter;
   readonly removed: Set<NodeNumber> = new Set();
   readonly declarations: Map<string, RoleDeclaration> = new Map();
   private readonly records = new Map<NodeNumber, MemberRecord>();
@@ -46,10 +48,15 @@ export class Directory {
     this.genesis = genesis;
     this.genesisBytes = encodeGenesis(genesis);
     this.genesisHash = genesisHash(genesis);
-    this.controlSet = controlSetOf(genesis);
+    this.charter = new Charter(genesis);
     for (const node of genesis.control) {
       this.keep({ ...node, roles: [controlRole], certificate: undefined, locator: undefined });
     }
+  }
+
+  /** The control nodes that sign now. */
+  get controlSet(): ControlSet {
+    return this.charter.controlSet;
   }
 
   get cluster(): Uint8Array {
@@ -101,7 +108,7 @@ export class Directory {
 
   /** Keeps the member that a majority certified as `claimed`; nothing when that is not so, or it was removed. */
   admit(certificate: Uint8Array, wall: WallMs, claimed: NodeNumber): MemberRecord | undefined {
-    const verified = verifyCertificate(certificate, this.controlSet);
+    const verified = this.charter.verify(certificate);
     if (!isAdmission(verified)) return undefined;
     const { number, notBefore, notAfter, name, roles, signingKey, exchangeKey } = verified.statement;
     if (wall < notBefore - clockSkewMs || wall > notAfter + clockSkewMs) return undefined;

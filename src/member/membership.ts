@@ -2,7 +2,6 @@
  * Who belongs and who is alive, in one place: it keeps the directory and the failure detector in step, whatever
  * brought the news (the log, a digest, a keep-alive, gossip, a stranger's credential), and tells the floors above.
  */
-import { verifyCertificate } from '../certificate/certificate.ts';
 import { numbersMax } from '../control/admission-policy.ts';
 import type { ViewChanges } from '../control/keep-alive.ts';
 import { decodeNumbers, encodeNumbers } from '../control/number-set.ts';
@@ -210,7 +209,7 @@ export class Membership {
 
   /** A removal brought by gossip counts only with its certificate; whether it does. */
   onRemoval(certificate: Uint8Array, at: Instant): boolean {
-    const verified = verifyCertificate(certificate, this.directory.controlSet);
+    const verified = this.directory.charter.verify(certificate);
     if (verified?.statement.kind !== 'remove') return false;
     this.remove(verified.statement.number, undefined, at);
     return true;

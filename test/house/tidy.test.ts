@@ -40,7 +40,8 @@ const acting = new RegExp(
 const pureCores: Rule = ({ path, bare }) => lines(path, bare, (line) => acting.test(line));
 
 /** Programs whose output is what they are for. */
-const printers = /^(cli\/|examples\/|bench\/run\.ts$|test\/run\.ts$|src\/sim\/replay\.ts$)/;
+const printers =
+  /^(cli\/|examples\/|bench\/run\.ts$|test\/run\.ts$|test\/integration\/loss-soak\.ts$|src\/sim\/replay\.ts$)/;
 const silence: Rule = ({ path, bare }) =>
   printers.test(path) ? [] : lines(path, bare, (line) => /\bconsole\./.test(line));
 
