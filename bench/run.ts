@@ -1,8 +1,10 @@
 /**
  * Measures: `npm run bench -- [filters…] [--smoke] [--json]`. A filter is any part of a bench's name; `--smoke` runs
- * each task three times, which is what the tests do; `--json` prints one array of measurements.
+ * each task three times, which is what the tests do, and starts no agents; `--json` prints one object with all
+ * measurements.
  */
 import { parseArgs } from 'node:util';
+import { agentBenches, runAgentBench } from './agents.ts';
 import { type Bench, benchSeed, fullEffort, loadBenches, type Measurement, measure, smokeEffort } from './bench.ts';
 
 async function main(): Promise<void> {
@@ -11,18 +13,24 @@ async function main(): Promise<void> {
     options: { smoke: { type: 'boolean' }, json: { type: 'boolean' } },
   });
   const all = await loadBenches();
-  const benches = all.filter(
-    ({ name }) => positionals.length === 0 || positionals.some((filter) => name.includes(filter)),
-  );
-  if (benches.length === 0) throw new Error(`No such bench; there are ${all.map(({ name }) => name).join(', ')}.`);
+  const isMeant = ({ name }: { readonly name: string }): boolean =>
+    positionals.length === 0 || positionals.some((filter) => name.includes(filter));
+  const benches = all.filter(isMeant);
+  const withAgents = values.smoke ? [] : agentBenches.filter(isMeant);
+  if (benches.length + withAgents.length === 0) {
+    const names = [...all, ...agentBenches].map(({ name }) => name);
+    throw new Error(`No such bench; there are ${names.join(', ')}.`);
+  }
   const measurements: Measurement[] = [];
   for (const bench of benches) {
     const measured = await measure(bench, values.smoke ? smokeEffort : fullEffort);
     measurements.push(...measured);
     if (!values.json) console.log(table(bench, measured));
   }
+  const agents: Record<string, unknown> = {};
+  for (const bench of withAgents) agents[bench.name] = runAgentBench(bench, values.json === true);
   if (values.json) {
-    console.log(JSON.stringify({ node: process.version, seed: benchSeed, measurements }, null, 2));
+    console.log(JSON.stringify({ node: process.version, seed: benchSeed, measurements, agents }, null, 2));
   }
 }
 
