@@ -39,7 +39,7 @@ export interface Address {
 }
 
 const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
-const labelCharactersMax = 63;
+export const labelCharactersMax = 63;
 
 /** Names of nodes, roles and services are lower-case DNS labels (RFC 1123 §2.1), 1 to 63 characters. */
 export function isLabel(text: string): boolean {

@@ -411,8 +411,12 @@ export class ControlPane {
     return { on: true, since: this.brakeSince, accused: brake.accused, releasedUntil };
   }
 
-  /** One page of all members, for people to read. */
-  page(from: NodeNumber): MemberPage {
+  /** One page of all members, or the one of a name, for people to read. */
+  page({ from, name }: { readonly from: NodeNumber; readonly name: string }): MemberPage {
+    if (name !== '') {
+      const line = this.lineOf(this.state.memberByName(name)?.number ?? 0);
+      return { members: line === undefined ? [] : [line], next: 0, size: this.views.size };
+    }
     const numbers = this.membership.directory.list().map(({ number }) => number);
     const shown = numbers.filter((number) => number >= from);
     const members = shown.slice(0, memberPageMax).flatMap((number) => this.lineOf(number) ?? []);

@@ -31,6 +31,7 @@ import { acceptCredential, Directory, writeCredential } from './directory.ts';
 import type { MemberEffect, MemberInput } from './effect.ts';
 import type { Instant } from './instant.ts';
 import { Introductions } from './introductions.ts';
+import { MemberFinder } from './member-finder.ts';
 import { hasMoved, type MemberOptions, nextLocator } from './member-options.ts';
 import { Membership } from './membership.ts';
 import { type MemberMemory, worthRemembering } from './memory.ts';
@@ -40,7 +41,6 @@ import { OwnStanding } from './own-standing.ts';
 import { PaneClient } from './pane-client.ts';
 import { Recollection } from './recollection.ts';
 import { RequestDesk } from './request-desk.ts';
-import { RoleFinder } from './role-finder.ts';
 import { SwimNews } from './swim-news.ts';
 import { UserEvents } from './user-events.ts';
 
@@ -64,7 +64,8 @@ export class Member {
   private readonly recollection: Recollection;
   /** Configs for people to read, wherever they are held. */
   readonly search: ConfigSearch;
-  private readonly finder: RoleFinder;
+  /** Those outside this node's view. */
+  readonly finder: MemberFinder;
   private readonly userEvents: UserEvents;
   /** The time of the current step, for callbacks that are not handed it. */
   private at: Instant;
@@ -101,7 +102,7 @@ export class Member {
       epoch: memory?.digest.epoch ?? 1,
       send: (to, message, later) => this.line.send(to, [message], later),
     });
-    this.finder = new RoleFinder(this.membership, this.client);
+    this.finder = new MemberFinder(this.membership, this.client);
     this.introductions = new Introductions({
       ...parts,
       onKnown: (known, later) => this.exchange.onMember(known, later),
@@ -290,7 +291,7 @@ export class Member {
       then(this.own(asked), later);
     };
     const sources = new Set([...consumes, ...bootstrapFrom]);
-    this.finder.find([...sources], (later) => this.exchange.bootstrap(role, done, later), at);
+    this.finder.performing([...sources], (later) => this.exchange.bootstrap(role, done, later), at);
   }
 
   /** Tells all members something, once each; the reason when it cannot be told. */

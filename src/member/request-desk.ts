@@ -105,7 +105,7 @@ export class RequestDesk {
         break;
       case 'members':
         if (pane === undefined) this.refuseAsNoControlNode(id);
-        else this.outbox.answer(id, memberPage, pane.page(request.from));
+        else this.outbox.answer(id, memberPage, pane.page(request));
         break;
       case 'role-members':
         if (pane === undefined) this.refuseAsNoControlNode(id);

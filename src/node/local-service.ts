@@ -7,6 +7,7 @@ import { seedBytes, signingKeyFrom } from '../crypto.ts';
 import { HivemindError, toHivemindError } from '../error.ts';
 import { endpointText, type LogIndex, type NodeNumber, type Seq, type WallMs, wallText } from '../identity.ts';
 import { tagsRole } from '../member/config-exchange.ts';
+import type { MemberRecord } from '../member/directory.ts';
 import { pack, unpack } from '../packed.ts';
 import type { Random } from '../seam/random.ts';
 import {
@@ -74,7 +75,7 @@ export class LocalService {
       case 'members':
         return await this.members();
       case 'node':
-        return this.nodeNamed(request.name);
+        return await this.nodeNamed(request.name);
       case 'log':
         return await this.log(request.from, request.most);
       case 'events':
@@ -168,7 +169,7 @@ export class LocalService {
     const { member } = this.node;
     const lines: LocalMember[] = [];
     for (let from = 0; ; ) {
-      const request = { kind: 'members', from } as const;
+      const request = { kind: 'members', from, name: '' } as const;
       const page = await this.node.ask<MemberPage>((asked, then, at) =>
         asked.client.ask(request, memberPage, then, at),
       );
@@ -178,9 +179,9 @@ export class LocalService {
     }
   }
 
-  private nodeNamed(name: string): LocalNode {
+  private async nodeNamed(name: string): Promise<LocalNode> {
     const { member } = this.node;
-    const record = this.recordNamed(name);
+    const record = await this.recordNamed(name);
     const described = describeMember(member, record.number, this.node.time);
     const declarations = record.roles.flatMap((role) => member.directory.declarations.get(role) ?? []);
     return { ...(described as LocalNode), declarations, key: toHex(record.signingKey) };
@@ -254,7 +255,7 @@ export class LocalService {
   }
 
   private async remove(name: string): Promise<LocalDecided> {
-    const { number } = this.recordNamed(name);
+    const { number } = await this.recordNamed(name);
     const ask = { kind: 'remove', number } as const;
     return { index: await this.node.ask<LogIndex>((member, then, at) => member.ask(ask, then, at)) };
   }
@@ -271,7 +272,7 @@ export class LocalService {
 
   private async tags(name: string): Promise<LocalTags> {
     const { member } = this.node;
-    const { number } = name === '' ? { number: member.number } : this.recordNamed(name);
+    const { number } = name === '' ? { number: member.number } : await this.recordNamed(name);
     const config = await this.node.ask<Config | undefined>((asked, then, at) =>
       asked.search.findOne(tagsRole, number, then, at),
     );
@@ -307,8 +308,12 @@ export class LocalService {
     return { index: await this.node.ask<LogIndex>((member, then, at) => member.ask(ask, then, at)) };
   }
 
-  private recordNamed(name: string): NonNullable<ReturnType<Node['member']['directory']['byName']>> {
-    const record = this.node.member.directory.byName(name);
+  /** A member of any slice: the pane is asked for one that this node does not know. */
+  private async recordNamed(name: string): Promise<MemberRecord> {
+    const number = await new Promise<NodeNumber | undefined>((resolve) => {
+      this.node.act((member, at) => member.finder.byName(name, resolve, at));
+    });
+    const record = number === undefined ? undefined : this.node.member.directory.get(number);
     if (record !== undefined) return record;
     throw new HivemindError('not-found', `No member is called ${name}; \`hivemind members\` lists them.`);
   }

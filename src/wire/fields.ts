@@ -2,7 +2,7 @@
 import { u48Max } from '../bytes.ts';
 import { type Codec, fixedBytes, text, uint } from '../codec.ts';
 import { publicKeyBytes, signatureBytes } from '../crypto.ts';
-import { isLabel, nodeNumberMax } from '../identity.ts';
+import { isLabel, labelCharactersMax, nodeNumberMax } from '../identity.ts';
 
 export const incarnationMax = 0xffff_ffff;
 
@@ -13,6 +13,8 @@ export const nonce: Codec<number> = uint(0xffff_ffff);
 export const counter: Codec<number> = uint(u48Max);
 /** As wide as in a datagram's header. */
 export const epoch: Codec<number> = uint(0xffff_ffff);
-export const label: Codec<string> = text(63, isLabel);
+export const label: Codec<string> = text(labelCharactersMax, isLabel);
+/** A label, or nothing at all. */
+export const labelOrEmpty: Codec<string> = text(labelCharactersMax, (given) => given === '' || isLabel(given));
 export const publicKey: Codec<Uint8Array> = fixedBytes(publicKeyBytes);
 export const signature: Codec<Uint8Array> = fixedBytes(signatureBytes);

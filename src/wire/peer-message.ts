@@ -28,7 +28,7 @@ import type { LogEntry } from '../seam/log-store.ts';
 import type { Slice } from '../swim/slice.ts';
 import { joinRequestBytesMax, share } from './command.ts';
 import { paneHealth } from './datagram.ts';
-import { counter, epoch, incarnation, label, nodeNumber, publicKey, signature } from './fields.ts';
+import { counter, epoch, incarnation, label, labelOrEmpty, nodeNumber, publicKey, signature } from './fields.ts';
 import { entry, raftMessage } from './raft.ts';
 import { slice } from './slice.ts';
 
@@ -56,7 +56,8 @@ export type PeerRequest =
   | { readonly kind: 'digest' }
   | { readonly kind: 'facts'; readonly numbers: readonly NodeNumber[] }
   /** To a control node: members from this number on, for people to read. */
-  | { readonly kind: 'members'; readonly from: NodeNumber }
+  /** `name`: the one of this name alone; empty for all, from a number on. */
+  | { readonly kind: 'members'; readonly from: NodeNumber; readonly name: string }
   /** To a control node: who performs a role. */
   | { readonly kind: 'role-members'; readonly role: string }
   | { readonly kind: 'log'; readonly from: LogIndex; readonly most: number }
@@ -219,7 +220,7 @@ export const peerRequest: Codec<PeerRequest> = variants<PeerRequest>({
   'config-sync': [7, { role: label, hash: fixedBytes(16), held: list(heldSeq, configsPerRoleMax), ownOnly: bool }],
   role: [8, { role: label, body: bytes(rolePayloadBytesMax) }],
   reach: [9, {}],
-  members: [10, { from: nodeNumber }],
+  members: [10, { from: nodeNumber, name: labelOrEmpty }],
   'role-members': [11, { role: label }],
   config: [12, { role: label, owner: nodeNumber }],
 });

@@ -41,7 +41,7 @@ const requests: { readonly [K in PeerRequest['kind']]: readonly [Extract<PeerReq
     ],
     role: [{ kind: 'role', role: 'host', body: nothing }, ['member', 'control']],
     reach: [{ kind: 'reach' }, ['stranger', 'member', 'control']],
-    members: [{ kind: 'members', from: 0 }, ['member', 'control']],
+    members: [{ kind: 'members', name: '', from: 0 }, ['member', 'control']],
     'role-members': [{ kind: 'role-members', role: 'host' }, ['member', 'control']],
     config: [{ kind: 'config', role: 'tags', owner: 1 }, ['member', 'control']],
   };

@@ -67,6 +67,19 @@ describe('in a cluster of 134', () => {
     }
   });
 
+  test('each member finds any other by its name, and nobody by a name that none has', () => {
+    const [asker] = others(cluster) as [SimNode];
+    const known = asker.member?.directory;
+    const strange = others(cluster).find(({ name }) => known?.byName(name) === undefined);
+    const found: (number | undefined)[] = [];
+    for (const name of [strange?.name ?? '', 'c2', 'nobody']) {
+      asker.act((member, at) => member.finder.byName(name, (number) => found.push(number), at));
+      cluster.run(1_000);
+    }
+    assert.deepEqual(found, [strange?.number, nodeOf(cluster, 'c2').number, undefined]);
+    assert.equal(known?.byName(strange?.name ?? '')?.number, strange?.number, 'and it knows it from now on');
+  });
+
   test('an event reaches every member once (HM-31)', () => {
     const sender = nodeOf(cluster, 'p7');
     sender.act((member, at) => assert.equal(member.sendEvent('deploy', utf8('v42'), at), undefined));

@@ -129,7 +129,7 @@ export const requests: Examples<PeerRequest> = {
   },
   role: { kind: 'role', role: 'dns', body: utf8('body') },
   reach: { kind: 'reach' },
-  members: { kind: 'members', from: 257 },
+  members: { kind: 'members', from: 257, name: 'atlas' },
   'role-members': { kind: 'role-members', role: 'host' },
   config: { kind: 'config', role: 'tags', owner: 4 },
 };

@@ -1,13 +1,13 @@
-/** Finds all who perform a role, also outside this node's slice: the pane lists them, and tells who they are. */
+/** Finds members outside this node's slice: the pane knows all by role, name and number. */
 import type { NodeNumber } from '../identity.ts';
-import { facts, factsNumbersMax, roleMembers } from '../wire/peer-message.ts';
+import { facts, factsNumbersMax, type MemberPage, memberPage, roleMembers } from '../wire/peer-message.ts';
 import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
 import type { PaneClient } from './pane-client.ts';
 
 type Done = (at: Instant) => void;
 
-export class RoleFinder {
+export class MemberFinder {
   private readonly membership: Membership;
   private readonly client: PaneClient;
 
@@ -16,8 +16,27 @@ export class RoleFinder {
     this.client = client;
   }
 
+  /** Gets to know the member of this name; nothing when there is none, or no control node answers. */
+  byName(name: string, then: (number: NodeNumber | undefined, at: Instant) => void, at: Instant): void {
+    const known = this.membership.directory.byName(name)?.number;
+    if (known !== undefined || this.membership.isComplete) {
+      then(known, at);
+      return;
+    }
+    this.client.ask<MemberPage>(
+      { kind: 'members', from: 0, name },
+      memberPage,
+      (outcome, later) => {
+        const number = outcome.ok ? outcome.value.members[0]?.number : undefined;
+        if (number === undefined) then(undefined, later);
+        else this.introduce([number], (last) => then(number, last), later);
+      },
+      at,
+    );
+  }
+
   /** Gets to know everybody who performs one of `roles`; when the pane does not answer, with those who are known. */
-  find(roles: readonly string[], done: Done, at: Instant): void {
+  performing(roles: readonly string[], done: Done, at: Instant): void {
     const [role, ...rest] = roles;
     if (role === undefined || this.membership.isComplete) {
       done(at);
@@ -27,7 +46,7 @@ export class RoleFinder {
       { kind: 'role-members', role },
       roleMembers,
       (outcome, later) => {
-        const next: Done = (last) => this.find(rest, done, last);
+        const next: Done = (last) => this.performing(rest, done, last);
         if (outcome.ok) this.introduce(outcome.value.numbers, next, later);
         else next(later);
       },
