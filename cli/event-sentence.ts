@@ -15,6 +15,7 @@ const sentences: Readonly<Partial<Record<MemberEvent['kind'], Sentence>>> = {
     on === true
       ? `too many are accused at once to be convicted: ${firstOf(textsIn(accused))}; see \`hivemind brake status\``
       : 'convictions go on',
+  amended: ({ epoch, control }) => `epoch ${epoch}; control nodes are ${listed(textsIn(control))}`,
   'datagrams-blocked': ({ endpoints }, node) =>
     `${node} answers by TCP, not by UDP: open UDP ${listed(textsIn(endpoints))} between it and this node`,
   'datagrams-open': (_detail, node) => `${node} answers by UDP again`,

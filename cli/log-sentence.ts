@@ -19,6 +19,9 @@ const sentences: Readonly<Record<Command['kind'], (detail: Detail) => string>> =
   'complete-removal': (detail) => `the removal of ${whoIn(detail)} is signed by ${namesIn(detail.signedBy)}`,
   convict: ({ nodes }) => `down: ${namesIn(nodes)}`,
   return: (detail) => `${whoIn(detail)} is back at incarnation ${detail.incarnation}`,
+  'begin-amendment': (detail) => `${changeIn(detail)} once a majority has signed`,
+  'complete-amendment': (detail) => `the charter is amended, signed by ${namesIn(detail.signedBy)}`,
+  'withdraw-amendment': () => 'the amendment was not signed in time; the charter stays as it is',
   'release-brake': ({ until }) => `whoever is accused may be convicted, however many they are, until ${until}`,
 };
 
@@ -54,6 +57,10 @@ function reasonIn({ reason }: Detail): string {
 
 function whoIn({ name, number }: Detail): string {
   return `${name} (number ${number})`;
+}
+
+function changeIn({ change, nodes }: Detail): string {
+  return change === 'epoch' ? 'the next epoch begins' : `the control nodes are ${namesIn(nodes)}`;
 }
 
 function namesIn(value: unknown): string {

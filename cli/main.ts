@@ -11,6 +11,7 @@ import { registerConfigs, registerServices } from './configs.ts';
 import { registerControl } from './control.ts';
 import { registerLeave, registerRemove, registerStop } from './departure.ts';
 import { registerDev } from './dev/command.ts';
+import { registerEpoch } from './epoch.ts';
 import { registerEvent } from './event.ts';
 import { exitCodes, reportFailure } from './failure.ts';
 import { registerEvents, registerLog } from './history.ts';
@@ -33,7 +34,16 @@ const commands: readonly (readonly [heading: string, registers: readonly Registe
   ['Look at its work:', [registerRoles, registerServices, registerConfigs, registerControl]],
   [
     'Change it:',
-    [registerToken, registerTags, registerEvent, registerBrake, registerLeave, registerRemove, registerStop],
+    [
+      registerToken,
+      registerTags,
+      registerEvent,
+      registerBrake,
+      registerEpoch,
+      registerLeave,
+      registerRemove,
+      registerStop,
+    ],
   ],
   ['Measure it:', [registerSim, registerBench]],
 ];

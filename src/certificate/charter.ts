@@ -16,8 +16,10 @@ import {
   encodeStatement,
 } from './statement.ts';
 
-/** One a day for ten years; they are some 300 bytes each, with few control nodes. */
-export const amendmentsMax = 4_096;
+/** One a week for ten years. All of them travel with a joiner's digest. */
+export const amendmentsMax = 512;
+/** With nine control nodes and all their signatures. */
+export const amendmentBytesMax = 2_048;
 /** The epoch of the genesis. */
 export const firstEpoch: Epoch = 1;
 
@@ -62,6 +64,11 @@ export class Charter {
   /** Who signs now. */
   get controlSet(): ControlSet {
     return this.sets.at(-1) as ControlSet;
+  }
+
+  /** Who signed as the set of this index; nothing when there has been none yet. */
+  setAt(index: number): ControlSet | undefined {
+    return this.sets[index];
   }
 
   /** The amendments behind the first `length`, at most `most`. */

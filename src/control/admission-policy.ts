@@ -6,6 +6,7 @@ import { encodeStatement } from '../certificate/statement.ts';
 import type { ErrorCode } from '../error.ts';
 import { isLabel, type NodeNumber, type WallMs, wallText } from '../identity.ts';
 import { type ControlState, controlRole, type TokenRecord } from './control-state.ts';
+import { numbersMax } from './number-set.ts';
 
 /** Clocks of joiners and control nodes may differ by this much. */
 export const clockSkewMs = 300_000;
@@ -15,8 +16,6 @@ export const certificateLifeMs: number = 3_650 * 86_400_000;
 export const admissionLifeMs = 60_000;
 /** Members and pending admissions together; a control node's state takes about 2 KiB of memory for each. */
 export const membersMax = 20_000;
-/** Numbers given out in one epoch; those removed are remembered by everybody. */
-export const numbersMax = 100_000;
 export const tokensMax = 10_000;
 /** Role types in one cluster; a digest carries them all. */
 export const declarationsMax = 256;
@@ -93,6 +92,10 @@ function judgeWish(state: ControlState, request: JoinRequest): Refusal | undefin
         `or remove that node with \`hivemind remove ${request.name}\`.`,
     );
   }
+  if (state.amending !== undefined) {
+    // Its number would be neither before the amendment nor behind it.
+    return refusal('busy', 'The charter is being amended; ask again in a moment.');
+  }
   if (state.members.size + state.pending.size >= membersMax) {
     return refusal('refused', `The cluster has ${membersMax} members, the most that it admits; remove some first.`);
   }
@@ -158,7 +161,7 @@ export function admitStatement(
     kind: 'admit',
     cluster: state.genesis.cluster,
     epoch: state.epoch,
-    controlSet: 0,
+    controlSet: state.charter.controlSet.index,
     number,
     name: request.name,
     signingKey: request.signingKey,

@@ -4,17 +4,20 @@
  */
 import { unreachable } from '../assert.ts';
 import { toHex } from '../bytes.ts';
-import { assembleCertificate, controlSetOf, majorityOf, type Share, verifyShare } from '../certificate/certificate.ts';
+import { assembleCertificate, majorityOf, type Share, verifyShare } from '../certificate/certificate.ts';
 import { type JoinRequest, verifyJoinRequest } from '../certificate/join-request.ts';
-import type { MemberStatement } from '../certificate/statement.ts';
+import type { Amendment, MemberStatement } from '../certificate/statement.ts';
 import type { LogIndex, NodeNumber, WallMs } from '../identity.ts';
 import { admissionLifeMs, admitStatement, judgeJoin, type Refusal, tokensMax } from './admission-policy.ts';
 import { type AdmittedMember, admittedMember, convicted, returned } from './admitted-member.ts';
+import { amendmentFor, amendmentLifeMs, certifyAmendment, judgeChange } from './amending.ts';
 import {
   type BeginAdmission,
+  type BeginAmendment,
   type BeginRemoval,
   type Command,
   type CompleteAdmission,
+  type CompleteAmendment,
   type CompleteRemoval,
   type Convict,
   type CreateToken,
@@ -44,6 +47,11 @@ export type ControlEvent =
   | { readonly kind: 'convicted'; readonly member: AdmittedMember }
   | { readonly kind: 'returned'; readonly member: AdmittedMember }
   | { readonly kind: 'brake-released'; readonly until: WallMs }
+  /** Everyone who can sign should: the charter is to be amended so. */
+  | { readonly kind: 'amendment-wanted'; readonly statement: Amendment }
+  /** The charter says so from here on; `members` are the numbers that go on belonging where the epoch is a new one. */
+  | { readonly kind: 'amended'; readonly amendment: Uint8Array; readonly members: Uint8Array }
+  | { readonly kind: 'amendment-withdrawn' }
   | { readonly kind: 'token-changed' }
   | { readonly kind: 'feature-level'; readonly level: number };
 
@@ -94,6 +102,12 @@ export function applyCommand(state: ControlState, index: LogIndex, command: Comm
       return onReturn(state, command);
     case 'release-brake':
       return onReleaseBrake(state, command);
+    case 'begin-amendment':
+      return onBeginAmendment(state, command);
+    case 'complete-amendment':
+      return onCompleteAmendment(state, command);
+    case 'withdraw-amendment':
+      return onWithdrawAmendment(state);
     default:
       return unreachable(command);
   }
@@ -161,14 +175,14 @@ function onBeginRemoval(state: ControlState, command: BeginRemoval): Applied {
   const member = state.members.get(command.number);
   if (member === undefined) return ignored('not-found', 'There is no such member; `hivemind members` lists them.');
   if (state.isControl(command.number)) {
-    return ignored('refused', `${member.name} is a control node and the control set is fixed; stop it instead.`);
+    return ignored('refused', `${member.name} is a control node; take it out of the control set first.`);
   }
   if (command.reason === 'reaped' && member.status !== 'down') {
     return ignored('refused', `${member.name} has come back meanwhile.`);
   }
-  const { cluster } = state.genesis;
+  const { cluster, index } = state.charter.controlSet;
   const { number, reason } = command;
-  const statement = { kind: 'remove', cluster, epoch: state.epoch, controlSet: 0, number, reason } as const;
+  const statement = { kind: 'remove', cluster, epoch: state.epoch, controlSet: index, number, reason } as const;
   state.dropMember(number);
   state.removed.set(number, { statement, certificate: undefined });
   return changed({ kind: 'removing', member }, { kind: 'signatures-wanted', statement });
@@ -207,6 +221,36 @@ function onReturn(state: ControlState, command: Return): Applied {
   return changed({ kind: 'returned', member: back });
 }
 
+function onBeginAmendment(state: ControlState, { change }: BeginAmendment): Applied {
+  const refusal = judgeChange(state, change);
+  if (refusal !== undefined) return { kind: 'ignored', refusal };
+  state.amending = amendmentFor(state, change);
+  return changed({ kind: 'amendment-wanted', statement: state.amending.statement });
+}
+
+/** With a new epoch, what was removed before it is forgotten: those numbers are not among the ones that go on. */
+function onCompleteAmendment(state: ControlState, { shares }: CompleteAmendment): Applied {
+  const { amending } = state;
+  if (amending === undefined) return ignored('not-found', 'The charter is not being amended.');
+  const amendment = certifyAmendment(state, amending.statement, shares);
+  if (amendment === undefined) return ignored('refused', 'A majority of control nodes has not signed.');
+  if (state.charter.amend(amendment) !== 'amended') return ignored('refused', 'The charter takes no more amendments.');
+  state.amending = undefined;
+  if (amending.statement.kind === 'epoch') {
+    state.epochSince = { index: state.appliedIndex, at: state.at };
+    state.forgetRemoved(amending.members);
+  }
+  return changed({ kind: 'amended', amendment, members: amending.members });
+}
+
+function onWithdrawAmendment(state: ControlState): Applied {
+  const { amending } = state;
+  if (amending === undefined) return ignored('not-found', 'The charter is not being amended.');
+  if (state.at < amending.since + amendmentLifeMs) return ignored('refused', 'The amendment still has time.');
+  state.amending = undefined;
+  return changed({ kind: 'amendment-withdrawn' });
+}
+
 function onReleaseBrake(state: ControlState, { until }: ReleaseBrake): Applied {
   if (until <= state.at || until > state.at + brakeReleaseMsMax) {
     return ignored('refused', 'The brake is released for a time in the future, for one hour at most.');
@@ -223,7 +267,9 @@ function countTokenUse(state: ControlState, publicKey: Uint8Array, by: number): 
 
 /** The certificate out of right shares of different signers; a majority of them, so that it stays small. */
 function certify(state: ControlState, statement: MemberStatement, shares: readonly Share[]): Uint8Array | undefined {
-  const set = controlSetOf(state.genesis);
+  // The set that was asked to sign; another one may be in force by now.
+  const set = state.charter.setAt(statement.controlSet);
+  if (set === undefined) return undefined;
   const signers = new Set(shares.filter((share) => verifyShare(share, statement, set)).map((share) => share.signer));
   const majority = majorityOf(set.signingKeys.size);
   if (signers.size < shares.length || signers.size < majority) return undefined;

@@ -2,6 +2,7 @@
 import type { Share } from '../certificate/certificate.ts';
 import type { RemovalReason } from '../certificate/statement.ts';
 import type { Incarnation, NodeNumber, WallMs } from '../identity.ts';
+import type { CharterChange } from './amending.ts';
 
 interface Dated {
   /** The leader's time of day when it proposed this; the state keeps it from going back. */
@@ -88,7 +89,27 @@ export interface ReleaseBrake extends Dated {
   readonly until: WallMs;
 }
 
+/** The charter is to be changed so: the control nodes are asked to sign that. */
+export interface BeginAmendment extends Dated {
+  readonly kind: 'begin-amendment';
+  readonly change: CharterChange;
+}
+
+/** A majority signed: from here on it is so. */
+export interface CompleteAmendment extends Dated {
+  readonly kind: 'complete-amendment';
+  readonly shares: readonly Share[];
+}
+
+/** A majority did not sign in time. */
+export interface WithdrawAmendment extends Dated {
+  readonly kind: 'withdraw-amendment';
+}
+
 export type Command =
+  | BeginAmendment
+  | CompleteAmendment
+  | WithdrawAmendment
   | RaiseFeatureLevel
   | CreateToken
   | RevokeToken
@@ -114,6 +135,9 @@ export const featureLevelOf: Readonly<Record<Command['kind'], number>> = {
   convict: 1,
   return: 1,
   'release-brake': 1,
+  'begin-amendment': 1,
+  'complete-amendment': 1,
+  'withdraw-amendment': 1,
 };
 
 /** The newest level that this version knows. */

@@ -3,15 +3,22 @@
  * the same order and holds the same state; `stateHash` proves it. Nothing here knows of time, sockets or files.
  */
 import { ByteWriter, toHex } from '../bytes.ts';
+import { Charter } from '../certificate/charter.ts';
 import type { Genesis } from '../certificate/genesis.ts';
 import type { JoinRequest, RoleDeclaration } from '../certificate/join-request.ts';
-import { type AdmitStatement, encodeStatement, type RemoveStatement } from '../certificate/statement.ts';
+import {
+  type AdmitStatement,
+  type Amendment,
+  encodeStatement,
+  type RemoveStatement,
+} from '../certificate/statement.ts';
 import { sha256 } from '../crypto.ts';
 import type { Epoch, LogIndex, NodeNumber, WallMs } from '../identity.ts';
 import { type AdmittedMember, newcomer } from './admitted-member.ts';
 import { Claims } from './claims.ts';
 import { Declarations } from './declarations.ts';
 import { type MembershipChange, MembershipChanges } from './membership-changes.ts';
+import { decodeNumbers, numbersMax } from './number-set.ts';
 import { RoleMembers } from './role-members.ts';
 
 export { type AdmittedMember, returnsWithinHour } from './admitted-member.ts';
@@ -23,6 +30,14 @@ export const controlRole = 'control';
 export interface PendingAdmission {
   readonly statement: AdmitStatement;
   readonly request: JoinRequest;
+  readonly since: WallMs;
+}
+
+/** Between the two entries of an amendment. */
+export interface PendingAmendment {
+  readonly statement: Amendment;
+  /** The numbers that go on belonging, encoded; empty where the epoch stays. */
+  readonly members: Uint8Array;
   readonly since: WallMs;
 }
 
@@ -43,7 +58,12 @@ export interface TokenRecord {
 export class ControlState {
   readonly genesis: Genesis;
   readonly genesisHash: Uint8Array;
-  epoch: Epoch = 1;
+  /** Who signs, and which epoch it is. */
+  readonly charter: Charter;
+  /** The entry with which the present epoch began, and the time of the log then. */
+  epochSince: { readonly index: LogIndex; readonly at: WallMs };
+  /** The amendment that is being signed. */
+  amending: PendingAmendment | undefined;
   featureLevel: number = 1;
   appliedIndex: LogIndex = 0;
   /** The time of the newest entry; it never goes back. */
@@ -64,7 +84,9 @@ export class ControlState {
   constructor(genesis: Genesis, genesisHash: Uint8Array) {
     this.genesis = genesis;
     this.genesisHash = genesisHash;
+    this.charter = new Charter(genesis);
     this.at = genesis.createdAt;
+    this.epochSince = { index: 0, at: genesis.createdAt };
     this.nextNumber = genesis.control.length + 1;
     for (const node of genesis.control) {
       const { number, name, signingKey, exchangeKey } = node;
@@ -120,8 +142,24 @@ export class ControlState {
     return this.changes.since(index);
   }
 
+  get epoch(): Epoch {
+    return this.charter.epoch;
+  }
+
+  /** Whether it is one of the control nodes that sign now. */
   isControl(number: NodeNumber): boolean {
-    return number >= 1 && number <= this.genesis.control.length;
+    return this.charter.controlSet.signingKeys.has(number);
+  }
+
+  /** The control nodes that sign now, ascending. */
+  get controlNumbers(): readonly NodeNumber[] {
+    return [...this.charter.controlSet.signingKeys.keys()];
+  }
+
+  /** A new epoch has begun: who was removed before it is known by not being among these numbers. */
+  forgetRemoved(members: Uint8Array): void {
+    const kept = new Set(decodeNumbers(members, numbersMax));
+    for (const number of [...this.removed.keys()]) if (!kept.has(number)) this.removed.delete(number);
   }
 
   // — pending admissions —
@@ -180,7 +218,9 @@ export class ControlState {
 export function stateHash(state: ControlState): Uint8Array {
   const out = new ByteWriter('hivemind/state/1').raw(state.genesisHash);
   out.u32(state.epoch).u32(state.featureLevel).u48(state.appliedIndex).u48(state.at).u32(state.nextNumber);
-  out.u48(state.brakeReleasedUntil);
+  out.u48(state.brakeReleasedUntil).u32(state.charter.length).raw(state.charter.head);
+  out.u48(state.epochSince.index).u48(state.epochSince.at);
+  if (state.amending !== undefined) out.blob(encodeStatement(state.amending.statement)).u48(state.amending.since);
   writeAll(out, byNumber(state.members), (member) => {
     const { number, name, status, since, incarnation, returnedAt, joinedAt, certificate, locator } = member;
     out.u32(number).text(name).u32(incarnation).u48(joinedAt);

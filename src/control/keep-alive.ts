@@ -1,5 +1,5 @@
 /** How a member and the control pane stay in touch (design rule 11). */
-import type { Epoch, LogIndex, NodeNumber, WallMs } from '../identity.ts';
+import type { LogIndex, NodeNumber, WallMs } from '../identity.ts';
 import type { Update } from '../swim/message.ts';
 import type { Slice } from '../swim/slice.ts';
 
@@ -33,7 +33,8 @@ export interface PaneHealth {
 export interface KeepAliveAnswer {
   readonly kind: 'keep-alive-answer';
   readonly nonce: number;
-  readonly epoch: Epoch;
+  /** How often the charter was amended: an asker that knows of fewer is to ask for the rest. */
+  readonly charter: number;
   readonly logIndex: LogIndex;
   readonly health: PaneHealth;
   /** All members of the cluster, those that are down included. */

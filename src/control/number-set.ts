@@ -6,6 +6,9 @@
 import { assert } from '../assert.ts';
 import { type NodeNumber, nodeNumberMax } from '../identity.ts';
 
+/** Numbers that a cluster gives out; those removed in an epoch are remembered by everybody. */
+export const numbersMax = 100_000;
+
 const digitBits = 7;
 const digitMask = 0x7f;
 const moreFollows = 0x80;

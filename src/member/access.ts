@@ -18,6 +18,7 @@ const requestAccess: Readonly<Record<PeerRequest['kind'], Access>> = {
   members: 'member',
   'role-members': 'member',
   config: 'member',
+  charter: 'anyone',
 };
 
 const postAccess: Readonly<Record<PeerPost['kind'], Access>> = {

@@ -5,12 +5,12 @@
 import { unreachable } from '../assert.ts';
 import { toHex } from '../bytes.ts';
 import type { Share } from '../certificate/certificate.ts';
-import { admissionLifeMs } from '../control/admission-policy.ts';
+import type { Statement } from '../certificate/statement.ts';
+import { type CharterChange, judgeChange } from '../control/amending.ts';
 import type { Applied, ControlEvent } from '../control/apply.ts';
 import type { Command } from '../control/command.ts';
 import type { AdmittedMember, ControlState } from '../control/control-state.ts';
 import type { KeepAlive, KeepAliveAnswer } from '../control/keep-alive.ts';
-import { reapable } from '../control/reaping.ts';
 import type { SigningKey } from '../crypto.ts';
 import { HivemindError } from '../error.ts';
 import type { Incarnation, LogIndex, MonotonicMs, NodeNumber, WallMs } from '../identity.ts';
@@ -23,6 +23,7 @@ import type { Admission, BrakeStatus, MemberLine, MemberPage, PaneAsk, PaneStatu
 import { memberPageMax } from '../wire/peer-message.ts';
 import { Admissions } from './admissions.ts';
 import { DecisionLog, type Verdict } from './decision-log.ts';
+import { Housekeeping } from './housekeeping.ts';
 import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
 import type { Outbox } from './outbox.ts';
@@ -30,16 +31,13 @@ import { PaneWatch } from './pane-health.ts';
 import { type PaneReply, refusalOf, type Then } from './pane-reply.ts';
 import { RaftCourier } from './raft-courier.ts';
 import { Returns } from './returns.ts';
-import { Signatures } from './signatures.ts';
+import { charterSubject, Signatures } from './signatures.ts';
 import { Views } from './views.ts';
 
 /** Members under removal that are told of it themselves; more learn it when nobody answers them. */
 const leaversMax = 1_024;
 /** Verdicts are proposed once in this time. */
 const convictRepeatMs = 500;
-
-/** How often the leader looks for members that are down for too long. */
-const reapPeriodMs = 10_000;
 
 export class ControlPane {
   readonly log: DecisionLog;
@@ -55,8 +53,7 @@ export class ControlPane {
   private readonly admissions: Admissions;
   private readonly returns: Returns;
   readonly views: Views;
-  private readonly reapAfterMs: number;
-  private nextReapAt: MonotonicMs;
+  private readonly housekeeping: Housekeeping;
   private brakeIsOn = false;
   private brakeSince: WallMs = 0;
   /** Where those are who are being removed, until their certificate is there. */
@@ -66,7 +63,6 @@ export class ControlPane {
   /** Entries up to here were applied by an earlier run of this node. */
   private readonly replayedTo: LogIndex;
   private isReplay = false;
-  private nextHousekeepingAt: MonotonicMs;
 
   constructor(parts: {
     readonly self: NodeNumber;
@@ -87,7 +83,6 @@ export class ControlPane {
     this.outbox = outbox;
     this.signatures = new Signatures({ key: parts.key, self, directory, outbox });
     this.watch = new PaneWatch(raft, parts.at);
-    this.nextHousekeepingAt = parts.at.now;
     this.replayedTo = raft.commitIndex;
     const onApplied = this.onApplied.bind(this);
     this.courier = new RaftCourier({ directory, outbox, sendDatagram: parts.sendDatagram });
@@ -95,8 +90,15 @@ export class ControlPane {
     this.views = new Views(state, membership);
     this.returns = new Returns(state, membership, (command, at) => this.log.propose(command, () => {}, at));
     this.admissions = new Admissions(this.log, this.views, outbox);
-    this.reapAfterMs = parts.reapAfterMs;
-    this.nextReapAt = parts.at.now + reapPeriodMs;
+    this.housekeeping = new Housekeeping(
+      {
+        state,
+        propose: (command, at) => this.log.propose(command, () => {}, at),
+        isReturning: (number) => this.returns.isTrying(number),
+        reapAfterMs: parts.reapAfterMs,
+      },
+      parts.at.now,
+    );
   }
 
   get state(): ControlState {
@@ -118,7 +120,7 @@ export class ControlPane {
       this.signatures.nextTickAt(),
       verdictAt,
       this.returns.nextTickAt(),
-      this.nextHousekeepingAt,
+      this.housekeeping.nextTickAt(),
     );
   }
 
@@ -132,7 +134,10 @@ export class ControlPane {
     this.signatures.tick(this.leader, at);
     if (this.leads) this.lead(at);
     this.returns.tick(this.leads, at);
-    if (at.now >= this.nextHousekeepingAt) this.keepHouse(at);
+    if (this.housekeeping.take(at.now)) {
+      this.admissions.expire(at);
+      if (this.leads) this.housekeeping.lookRound(at);
+    }
     this.followHealth(at);
   }
 
@@ -169,26 +174,6 @@ export class ControlPane {
     this.brakeIsOn = brake.on;
     this.brakeSince = at.wall;
     this.outbox.event({ kind: 'brake', on: brake.on, accused: brake.on ? brake.accused : [] });
-  }
-
-  private keepHouse(at: Instant): void {
-    this.nextHousekeepingAt = at.now + 250;
-    this.admissions.expire(at);
-    if (!this.leads) return;
-    for (const { statement, since } of this.state.pending.values()) {
-      if (at.wall < since + admissionLifeMs) continue;
-      this.log.propose({ kind: 'withdraw-admission', at: at.wall, number: statement.number }, () => {}, at);
-    }
-    if (this.reapAfterMs > 0 && at.now >= this.nextReapAt) this.reap(at);
-  }
-
-  /** Whoever is down for so long is not waited for any more. */
-  private reap(at: Instant): void {
-    this.nextReapAt = at.now + reapPeriodMs;
-    for (const number of reapable(this.state, at.wall, this.reapAfterMs)) {
-      if (this.returns.isTrying(number)) continue;
-      this.log.propose({ kind: 'begin-removal', at: at.wall, number, reason: 'reaped' }, () => {}, at);
-    }
   }
 
   private followHealth(at: Instant): void {
@@ -261,6 +246,8 @@ export class ControlPane {
         return this.state.tokens.has(toHex(ask.publicKey)) ? 'stands already' : { ...ask, ...dated };
       case 'revoke-token':
         return { ...ask, ...dated };
+      case 'amend':
+        return this.amendmentOf(ask.change, at);
       case 'release-brake':
         return { kind: 'release-brake', ...dated, until: at.wall + ask.forMs };
       default:
@@ -269,9 +256,18 @@ export class ControlPane {
   }
 
   /** Refused without an entry: the log must not say what did not happen. */
+  private amendmentOf(change: CharterChange, at: Instant): Command | HivemindError {
+    // Whoever signs has to vote: the two change together, once raft can change its voters.
+    if (change.kind === 'control-set') return new HivemindError('refused', 'The control nodes are those of `init`.');
+    const refusal = judgeChange(this.state, change);
+    if (refusal !== undefined) return new HivemindError(refusal.code, refusal.sentence);
+    return { kind: 'begin-amendment', at: at.wall, change };
+  }
+
+  /** Refused without an entry, as well. */
   private fixedSet(number: NodeNumber): HivemindError {
     const name = this.state.members.get(number)?.name ?? `#${number}`;
-    return new HivemindError('refused', `${name} is a control node and the control set is fixed; stop it instead.`);
+    return new HivemindError('refused', `${name} is a control node; take it out of the control set first.`);
   }
 
   /** A return that cannot be is refused without an entry: whoever believes itself down for nothing asks often. */
@@ -321,6 +317,16 @@ export class ControlPane {
         this.tell({ number, incarnation, status }, at);
         break;
       }
+      case 'amendment-wanted':
+        this.signatures.want(event.statement, this.isReplay ? undefined : this.leader, at);
+        break;
+      case 'amended':
+        this.signatures.settle(charterSubject);
+        this.membership.amend({ amendments: [event.amendment], members: event.members }, at);
+        break;
+      case 'amendment-withdrawn':
+        this.signatures.settle(charterSubject);
+        break;
       case 'brake-released':
       case 'token-changed':
       case 'feature-level':
@@ -380,7 +386,7 @@ export class ControlPane {
     else this.jury.report(from, message, at.now);
   }
 
-  onShare(from: NodeNumber, number: NodeNumber, statement: 'admit' | 'remove', share: Share, at: Instant): void {
+  onShare(from: NodeNumber, number: NodeNumber, statement: Statement['kind'], share: Share, at: Instant): void {
     if (share.signer !== from) return;
     this.signatures.onShare(number, statement, share);
     if (this.leads) this.lead(at);
@@ -390,7 +396,7 @@ export class ControlPane {
     return {
       kind: 'keep-alive-answer',
       nonce: message.nonce,
-      epoch: this.state.epoch,
+      charter: this.state.charter.length,
       logIndex: this.state.appliedIndex,
       health: this.watch.health,
       size: this.views.size,

@@ -2,7 +2,7 @@
  * The datagram side of a member: seals what it says, opens what it hears, and sorts it to whom it concerns.
  */
 import type { KeepAlive, KeepAliveAnswer } from '../control/keep-alive.ts';
-import type { Endpoint, MonotonicMs, NodeNumber } from '../identity.ts';
+import type { Endpoint, Epoch, MonotonicMs, NodeNumber } from '../identity.ts';
 import type { SessionEffect } from '../session/session-effect.ts';
 import type { Sessions } from '../session/sessions.ts';
 import type { SwimMessage } from '../swim/message.ts';
@@ -17,6 +17,8 @@ export interface DatagramListeners {
   onKeepAlive(from: NodeNumber, message: KeepAlive, at: Instant): void;
   onKeepAliveAnswer(from: NodeNumber, message: KeepAliveAnswer, at: Instant): void;
   onRaft(from: NodeNumber, message: RaftDatagram, at: Instant): void;
+  /** Somebody who says that it is this member spoke in another epoch. */
+  onOtherEpoch(number: NodeNumber, epoch: Epoch, at: Instant): void;
   /** A process of this member is proven to run that was not known before. */
   onEstablished(number: NodeNumber, isRestart: boolean, credential: Uint8Array | undefined, at: Instant): void;
 }
@@ -79,9 +81,11 @@ export class DatagramLine {
         this.listeners.onEstablished(effect.number, isRestart, effect.credential, at);
         break;
       }
-      case 'dropped':
       case 'other-epoch':
-        // Counted by the sessions; the notice about another epoch comes with epochs that advance.
+        this.listeners.onOtherEpoch(effect.number, effect.epoch, at);
+        break;
+      case 'dropped':
+        // Counted by the sessions.
         break;
     }
   }

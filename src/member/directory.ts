@@ -4,16 +4,18 @@
  */
 import { ByteReader, ByteWriter, equalBytes, toHex } from '../bytes.ts';
 import { type ControlSet, isAdmission } from '../certificate/certificate.ts';
-import { Charter } from '../certificate/charter.ts';
+import { amendmentsMax, Charter } from '../certificate/charter.ts';
 import { encodeGenesis, type Genesis, genesisHash } from '../certificate/genesis.ts';
 import type { RoleDeclaration } from '../certificate/join-request.ts';
 import { type Locator, verifyLocator } from '../certificate/locator.ts';
 import { clockSkewMs, declarationsMax, membersMax } from '../control/admission-policy.ts';
 import { controlRole } from '../control/control-state.ts';
+import { decodeNumbers, numbersMax } from '../control/number-set.ts';
 import { sha256 } from '../crypto.ts';
 import type { Endpoint, NodeNumber, WallMs } from '../identity.ts';
 import type { StreamTarget } from '../seam/streams.ts';
 import { viewHashBytes } from '../wire/datagram.ts';
+import type { CharterPage } from '../wire/peer-message.ts';
 
 export interface MemberRecord {
   readonly number: NodeNumber;
@@ -43,6 +45,8 @@ export class Directory {
   /** Equal wherever the same numbers are known to be removed, in whatever order that was learnt. */
   readonly removedHash: Uint8Array = new Uint8Array(viewHashBytes);
   private sorted: readonly MemberRecord[] | undefined;
+  /** The numbers that went on belonging when the present epoch began; nothing until this node was told. */
+  private survivors: { readonly bytes: Uint8Array; readonly numbers: ReadonlySet<NodeNumber> } | undefined;
 
   constructor(genesis: Genesis) {
     this.genesis = genesis;
@@ -109,7 +113,9 @@ export class Directory {
   /** Keeps the member that a majority certified as `claimed`; nothing when that is not so, or it was removed. */
   admit(certificate: Uint8Array, wall: WallMs, claimed: NodeNumber): MemberRecord | undefined {
     const verified = this.charter.verify(certificate);
-    if (!isAdmission(verified)) return undefined;
+    if (!isAdmission(verified) || !this.charter.counts(verified.statement, (each) => this.survives(each))) {
+      return undefined;
+    }
     const { number, notBefore, notAfter, name, roles, signingKey, exchangeKey } = verified.statement;
     if (wall < notBefore - clockSkewMs || wall > notAfter + clockSkewMs) return undefined;
     if (number !== claimed || this.removed.has(number) || this.isControl(number)) return undefined;
@@ -127,6 +133,65 @@ export class Directory {
       endpoints: [],
     });
   }
+
+  // — the charter —
+
+  /**
+   * Takes over amendments, in order, as far as they are right. Those that the present epoch does not know any more are
+   * forgotten with it. Whether anything was news.
+   */
+  amend({ amendments, members }: CharterPage): boolean {
+    const { epoch } = this.charter;
+    const isAmended = amendments.filter((each) => this.charter.amend(each) === 'amended').length > 0;
+    if (this.charter.epoch !== epoch) this.survivors = undefined;
+    const isTold = this.survivors === undefined && this.continueWith(members);
+    if (this.charter.epoch !== epoch || isTold) this.forgetRemoved();
+    return isAmended || isTold;
+  }
+
+  /** Whether this node knows who went on belonging when the present epoch began. */
+  get knowsSurvivors(): boolean {
+    return this.charter.epochStatement === undefined || this.survivors !== undefined;
+  }
+
+  charterPage(length: number): CharterPage {
+    const amendments = this.charter.since(length, amendmentsMax);
+    return { amendments, members: this.survivors?.bytes ?? new Uint8Array(0) };
+  }
+
+  /** Whom the present epoch does not know though their number was given out before it: they were removed. */
+  get dropped(): readonly NodeNumber[] {
+    return [...this.records.keys()].filter((number) => this.isForgotten(number));
+  }
+
+  /** Whether its number was given out before the present epoch, which does not know it. */
+  private isForgotten(number: NodeNumber): boolean {
+    const { epochStatement } = this.charter;
+    if (epochStatement === undefined || this.survivors === undefined) return false;
+    return number < epochStatement.nextNumber && !this.survives(number);
+  }
+
+  private continueWith(bytes: Uint8Array): boolean {
+    const { epochStatement } = this.charter;
+    if (epochStatement === undefined || !equalBytes(sha256(bytes), epochStatement.membersHash)) return false;
+    const numbers = decodeNumbers(bytes, numbersMax);
+    if (numbers !== undefined) this.survivors = { bytes, numbers: new Set(numbers) };
+    return numbers !== undefined;
+  }
+
+  private survives(number: NodeNumber): boolean {
+    return this.survivors?.numbers.has(number) === true;
+  }
+
+  /** A removed number of an earlier epoch needs no remembering: its certificate does not count any more. */
+  private forgetRemoved(): void {
+    const kept = [...this.removed].filter((number) => !this.isForgotten(number));
+    this.removed.clear();
+    this.removedHash.fill(0);
+    for (const number of kept) this.remember(number);
+  }
+
+  // — what members say and what the pane says of them —
 
   /** Follows a member's own word of where it is; the record when that was news. */
   locate(bytes: Uint8Array): MemberRecord | undefined {
@@ -168,7 +233,7 @@ export class Directory {
   }
 
   private remember(removed: NodeNumber): void {
-    if (this.removed.has(removed)) return;
+    if (this.removed.has(removed) || this.isForgotten(removed)) return;
     this.removed.add(removed);
     const hash = sha256(new ByteWriter().u32(removed).finish());
     for (let at = 0; at < viewHashBytes; at++) this.removedHash[at] = (this.removedHash[at] ?? 0) ^ (hash[at] ?? 0);

@@ -1,6 +1,6 @@
 /** What goes into a member and what comes out of it: the whole of its outside world. */
 import type { HivemindError } from '../error.ts';
-import type { Endpoint, Incarnation, LogIndex, NodeNumber, Seq, WallMs } from '../identity.ts';
+import type { Endpoint, Epoch, Incarnation, LogIndex, NodeNumber, Seq, WallMs } from '../identity.ts';
 import type { LogWrite } from '../seam/log-store.ts';
 import type { KnockOutcome, StreamPeer, StreamTarget } from '../seam/streams.ts';
 
@@ -88,6 +88,8 @@ export type MemberEvent =
   /** Datagrams to and from this member do not pass, though streams do: a port is blocked. */
   | { readonly kind: 'datagrams-blocked'; readonly number: NodeNumber; readonly endpoints: readonly Endpoint[] }
   | { readonly kind: 'datagrams-open'; readonly number: NodeNumber }
+  /** The charter was amended: the epoch, and who the control nodes are now. */
+  | { readonly kind: 'amended'; readonly epoch: Epoch; readonly control: readonly NodeNumber[] }
   /** This node's view is another one now: so many of the cluster's members. */
   | { readonly kind: 'view'; readonly members: number; readonly size: number }
   /** On the leader: too many are accused at once to be believed, or no longer. */

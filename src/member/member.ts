@@ -23,6 +23,7 @@ import {
   type PeerRequest,
 } from '../wire/peer-message.ts';
 import { mayPost } from './access.ts';
+import { CharterReader } from './charter-reader.ts';
 import { ConfigExchange } from './config-exchange.ts';
 import { ConfigSearch } from './config-search.ts';
 import type { ControlPane } from './control-pane.ts';
@@ -39,6 +40,7 @@ import { openPane } from './open-pane.ts';
 import { Outbox, type Outcome } from './outbox.ts';
 import { OwnStanding } from './own-standing.ts';
 import { PaneClient } from './pane-client.ts';
+import { type Published, Publishing } from './publishing.ts';
 import { Recollection } from './recollection.ts';
 import { RequestDesk } from './request-desk.ts';
 import { SwimNews } from './swim-news.ts';
@@ -67,6 +69,8 @@ export class Member {
   /** Those outside this node's view. */
   readonly finder: MemberFinder;
   private readonly userEvents: UserEvents;
+  private readonly charterReader: CharterReader;
+  private readonly publishing: Publishing;
   /** The time of the current step, for callbacks that are not handed it. */
   private at: Instant;
 
@@ -79,6 +83,7 @@ export class Member {
     this.certificate = memory?.certificate;
     this.outbox = new Outbox();
     this.directory = new Directory(genesis);
+    if (memory !== undefined) this.directory.amend(memory.digest.charter);
     this.locator = nextLocator(options, at.wall);
     const { cluster } = genesis;
     const swim = new Swim({ self: number, settings: options.swim, random, cluster, now: at.now });
@@ -91,6 +96,7 @@ export class Member {
       listeners: {
         onUnknown: (unknown, toldBy, later) => this.introductions.want(unknown, toldBy, later),
         onForgotten: (gone, isRemoved) => this.onForgotten(gone, isRemoved),
+        onAmended: (later) => this.onAmended(later),
         isNeeded: (outside) => this.exchange.isNeeded(outside),
       },
     });
@@ -99,9 +105,10 @@ export class Member {
     const parts = { self: number, membership: this.membership, outbox: this.outbox, random, at };
     this.client = new PaneClient({
       ...parts,
-      epoch: memory?.digest.epoch ?? 1,
+      onAmended: (from, later) => this.charterReader.want(from, later),
       send: (to, message, later) => this.line.send(to, [message], later),
     });
+    this.charterReader = new CharterReader(this.membership, this.outbox, random);
     this.finder = new MemberFinder(this.membership, this.client);
     this.introductions = new Introductions({
       ...parts,
@@ -112,8 +119,9 @@ export class Member {
       key: options.signingKey,
       performed: options.roles,
       onUnknownOwner: (owner, from, later) => this.introductions.want(owner, from, later),
-      republish: (role, value, later) => this.publishNext(role, value, () => {}, later),
+      republish: (role, value, later) => this.publishing.publishNext(role, value, () => {}, later),
     });
+    this.publishing = new Publishing(this.exchange, () => this.recollection);
     this.search = new ConfigSearch({ ...parts, exchange: this.exchange, asPeer: () => this.asPeer() });
     this.pane = openPane(
       options,
@@ -186,8 +194,9 @@ export class Member {
     const { swim } = this.membership;
     if (at.now >= swim.nextTickAt()) this.news.perform(swim.tick(at.now), at);
     this.pane?.tick(at);
-    if (this.pane !== undefined) this.client.follow(this.pane.status(), this.pane.state.epoch, at);
+    if (this.pane !== undefined) this.client.follow(this.pane.status(), at);
     this.client.tick(at);
+    this.charterReader.tick(at);
     this.introductions.tick(at);
     this.exchange.tick(at);
     this.standing.tick(at);
@@ -202,6 +211,7 @@ export class Member {
       this.membership.swim.nextTickAt(),
       this.pane?.nextTickAt() ?? Number.POSITIVE_INFINITY,
       this.client.nextTickAt(),
+      this.charterReader.nextTickAt(),
       this.introductions.nextTickAt(),
       this.exchange.nextTickAt(),
       this.standing.nextTickAt(),
@@ -219,7 +229,7 @@ export class Member {
   }
 
   get epoch(): Epoch {
-    return this.client.pane.epoch;
+    return this.directory.charter.epoch;
   }
 
   /** What makes this member known to one that has not heard of it. */
@@ -252,24 +262,9 @@ export class Member {
 
   /** Publishes this node's value for a role it performs; `then` gets the seq when it is durable and on its way. */
   publish(role: string, value: Uint8Array, then: (outcome: Outcome<Seq>, at: Instant) => void, at: Instant): void {
-    this.exchange.learnOwn(role, (later) => this.publishNext(role, value, then, later), at);
-  }
-
-  private publishNext(
-    role: string,
-    value: Uint8Array,
-    then: (outcome: Outcome<Seq>, at: Instant) => void,
-    at: Instant,
-  ): void {
-    const config = this.exchange.prepare(role, value);
-    if (config instanceof HivemindError) {
-      then({ ok: false, error: config }, at);
-      return;
-    }
-    this.recollection.afterwards((later) => {
-      this.exchange.release(config, later);
-      then(this.own(config.seq), later);
-    }, at);
+    const tell = (published: Published, later: Instant): void =>
+      then(published.ok ? this.own(published.seq) : published, later);
+    this.publishing.publish(role, value, tell, at);
   }
 
   /** Committed entries, from the own log or a control node's. */
@@ -373,6 +368,12 @@ export class Member {
     if (isRemoved) this.exchange.forget(number);
   }
 
+  /** Other control nodes, or another epoch: whoever was dropped with the old one is out of the membership by now. */
+  private onAmended(at: Instant): void {
+    this.line.sessions.setEpoch(this.epoch, at.now);
+    this.recollection.soon(at);
+  }
+
   // — memory —
 
   private recall(memory: MemberMemory | undefined, isElsewhere: boolean, at: Instant): void {
@@ -396,7 +397,7 @@ export class Member {
     return {
       certificate: this.certificate,
       locator: this.locator.bytes,
-      digest: this.membership.digest(this.epoch),
+      digest: this.membership.digest(),
       configs: worthRemembering(this.exchange.toRemember(), this.number),
       commitIndex: this.pane?.state.appliedIndex ?? 0,
       leaving: this.isLeaving,
@@ -412,7 +413,7 @@ export class Member {
       exchangeKey: options.exchangeKey,
       bootSeed: options.bootSeed,
       cluster: options.genesis.cluster,
-      epoch: options.memory?.digest.epoch ?? 1,
+      epoch: directory.charter.epoch,
       credential: () => this.credential(),
       random: options.random,
       directory: {
@@ -435,6 +436,9 @@ export class Member {
       },
       onRaft: (from, datagram, later) => this.pane?.onRaftDatagram(from, datagram, later),
       onKeepAliveAnswer: (from, message, later) => this.client.onAnswer(from, message, later),
+      onOtherEpoch: (from, epoch, later) => {
+        if (epoch > this.epoch) this.charterReader.want(from, later);
+      },
       onEstablished: (number, isRestart, credential, later) => {
         if (credential !== undefined) this.onCredential(number, credential, later);
         if (!isRestart) return;

@@ -2,15 +2,14 @@
  * Who belongs and who is alive, in one place: it keeps the directory and the failure detector in step, whatever
  * brought the news (the log, a digest, a keep-alive, gossip, a stranger's credential), and tells the floors above.
  */
-import { numbersMax } from '../control/admission-policy.ts';
 import type { ViewChanges } from '../control/keep-alive.ts';
-import { decodeNumbers, encodeNumbers } from '../control/number-set.ts';
+import { decodeNumbers, encodeNumbers, numbersMax } from '../control/number-set.ts';
 import type { Incarnation, LogIndex, NodeNumber } from '../identity.ts';
 import type { DialOutcome } from '../swim/effect.ts';
 import type { Update } from '../swim/message.ts';
 import { includes, membersOf, type Slice } from '../swim/slice.ts';
 import type { Swim, SwimEffect } from '../swim/swim.ts';
-import type { Digest, Facts, MemberFacts } from '../wire/peer-message.ts';
+import type { CharterPage, Digest, Facts, MemberFacts } from '../wire/peer-message.ts';
 import { encodeRumour, type Rumour } from '../wire/rumour.ts';
 import type { Directory, MemberRecord } from './directory.ts';
 import type { Instant } from './instant.ts';
@@ -26,6 +25,8 @@ export const guestsMax = 256;
 export interface MembershipListeners {
   /** A number that belongs to the view and is not known; `toldBy` can say who that is. */
   onUnknown(number: NodeNumber, toldBy: NodeNumber, at: Instant): void;
+  /** The charter says something new: other control nodes, or another epoch. */
+  onAmended(at: Instant): void;
   /** Out of this node's mind, because it was removed or left the view. */
   onForgotten(number: NodeNumber, isRemoved: boolean): void;
   /** Whether a member outside the view must stay known. */
@@ -239,6 +240,7 @@ export class Membership {
 
   /** A control node's digest corrects what gossip said, unless it is older than what is known already. */
   mergeDigest(digest: Digest, at: Instant): void {
+    this.amend(digest.charter, at);
     for (const number of decodeNumbers(digest.removed, numbersMax) ?? []) {
       if (number !== this.self) this.remove(number, undefined, at);
     }
@@ -252,6 +254,21 @@ export class Membership {
     // A control node knows everybody; what it remembers is its own, and its log brings the rest.
     if (!this.directory.isControl(this.self)) this.setView(digest.slice, digest.size, 0, at);
     this.logIndex = Math.max(this.logIndex, digest.logIndex);
+  }
+
+  /** Takes over what was amended, from whoever tells: it is signed. Whether it was news. */
+  amend(page: CharterPage, at: Instant): boolean {
+    const { length } = this.directory.charter;
+    if (!this.directory.amend(page)) return false;
+    const { charter, dropped } = this.directory;
+    this.swim.setControlNodes(this.directory.controlNumbers());
+    for (const number of dropped) if (number !== this.self) this.remove(number, undefined, at);
+    this.onChange();
+    this.listeners.onAmended(at);
+    if (charter.length > length) {
+      this.outbox.event({ kind: 'amended', epoch: charter.epoch, control: this.directory.controlNumbers() });
+    }
+    return true;
   }
 
   /** What the pane's answer to a keep-alive brings. */
@@ -288,25 +305,25 @@ export class Membership {
   }
 
   /** What somebody with the view `slice` should know. */
-  digestFor(epoch: number, slice: Slice | undefined, reader: NodeNumber): Digest {
-    return this.digestOf(epoch, slice, slice === undefined ? this.everybody() : [...membersOf(slice), reader]);
+  digestFor(slice: Slice | undefined, reader: NodeNumber): Digest {
+    return this.digestOf(slice, slice === undefined ? this.everybody() : [...membersOf(slice), reader]);
   }
 
   /** All that this node knows; a control node's log knows the rest. */
-  digest(epoch: number): Digest {
+  digest(): Digest {
     const { directory, self } = this;
     const isControl = directory.isControl(self);
-    return this.digestOf(epoch, this.slice, isControl ? directory.controlNumbers() : this.everybody());
+    return this.digestOf(this.slice, isControl ? directory.controlNumbers() : this.everybody());
   }
 
   private everybody(): readonly NodeNumber[] {
     return this.directory.list().map(({ number }) => number);
   }
 
-  private digestOf(epoch: number, slice: Slice | undefined, numbers: readonly NodeNumber[]): Digest {
+  private digestOf(slice: Slice | undefined, numbers: readonly NodeNumber[]): Digest {
     return {
       genesis: this.directory.genesisBytes,
-      epoch,
+      charter: this.directory.charterPage(0),
       logIndex: this.logIndex,
       size: this.size,
       slice,

@@ -9,7 +9,7 @@ import { clockSkewMs } from '../control/admission-policy.ts';
 import type { KeepAlive, KeepAliveAnswer, MachineLoad } from '../control/keep-alive.ts';
 import { sha256 } from '../crypto.ts';
 import { type ErrorCode, HivemindError } from '../error.ts';
-import type { Epoch, LogIndex, MonotonicMs, NodeNumber, WallMs } from '../identity.ts';
+import type { LogIndex, MonotonicMs, NodeNumber, WallMs } from '../identity.ts';
 import { type Random, shuffled } from '../seam/random.ts';
 import { type Digest, digest, type PaneStatus, type PeerRequest } from '../wire/peer-message.ts';
 import type { PaneState } from './effect.ts';
@@ -53,7 +53,6 @@ export interface PaneView {
   readonly state: PaneState;
   readonly since: WallMs;
   readonly leader: NodeNumber;
-  readonly epoch: Epoch;
   readonly logIndex: LogIndex;
   /** When a control node said so last; 0 for never. */
   readonly heardAt: WallMs;
@@ -64,6 +63,7 @@ export class PaneClient {
   private readonly membership: Membership;
   private readonly outbox: Outbox;
   private readonly random: Random;
+  private readonly onAmended: (from: NodeNumber, at: Instant) => void;
   private readonly send: (to: NodeNumber, message: KeepAlive, at: Instant) => void;
   private view: PaneView;
   private nextKeepAliveAt: MonotonicMs;
@@ -89,8 +89,9 @@ export class PaneClient {
     readonly membership: Membership;
     readonly outbox: Outbox;
     readonly random: Random;
+    /** This control node knows of more amendments. */
+    readonly onAmended: (from: NodeNumber, at: Instant) => void;
     readonly send: (to: NodeNumber, message: KeepAlive, at: Instant) => void;
-    readonly epoch: Epoch;
     readonly at: Instant;
   }) {
     this.self = parts.self;
@@ -98,9 +99,10 @@ export class PaneClient {
     this.outbox = parts.outbox;
     this.random = parts.random;
     this.send = parts.send;
+    this.onAmended = parts.onAmended;
     this.nextKeepAliveAt = parts.at.now;
     const { wall } = parts.at;
-    this.view = { state: 'unknown', since: wall, leader: 0, epoch: parts.epoch, logIndex: 0, heardAt: 0 };
+    this.view = { state: 'unknown', since: wall, leader: 0, logIndex: 0, heardAt: 0 };
   }
 
   get pane(): PaneView {
@@ -108,10 +110,10 @@ export class PaneClient {
   }
 
   /** On a control node: what it knows itself stands for keep-alives. */
-  follow(status: PaneStatus, epoch: Epoch, at: Instant): void {
+  follow(status: PaneStatus, at: Instant): void {
     const { health, commitIndex } = status;
     this.nextKeepAliveAt = Number.POSITIVE_INFINITY;
-    this.view = { ...this.view, leader: health.leader, epoch, logIndex: commitIndex, heardAt: at.wall };
+    this.view = { ...this.view, leader: health.leader, logIndex: commitIndex, heardAt: at.wall };
     this.become(health.state === 'healthy' ? 'healthy' : 'no-quorum', health.since, at);
   }
 
@@ -230,6 +232,7 @@ export class PaneClient {
       this.degradedBy = { since: answer.health.since };
       this.askNext(at);
     }
+    if (answer.charter > this.membership.directory.charter.length) this.onAmended(from, at);
     this.takeOver(from, answer, at);
   }
 

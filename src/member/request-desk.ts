@@ -8,6 +8,7 @@ import type { StreamPeer } from '../seam/streams.ts';
 import {
   type Admission,
   admission,
+  charterPage,
   configPage,
   decided,
   decodeRequest,
@@ -75,6 +76,7 @@ export class RequestDesk {
   private onStranger(id: number, request: PeerRequest, at: Instant): void {
     if (request.kind === 'join') this.onJoin(id, request, at);
     else if (request.kind === 'reach') this.outbox.answer(id, reached, {});
+    else if (request.kind === 'charter') this.onCharter(id, request);
     else this.outbox.refuse(id, new HivemindError('not-admitted', 'Join the cluster first.'));
   }
 
@@ -88,7 +90,10 @@ export class RequestDesk {
         this.onAskPane(id, from, request, at);
         break;
       case 'digest':
-        this.outbox.answer(id, digest, pane?.views.digestFor(from) ?? membership.digest(this.member.epoch));
+        this.outbox.answer(id, digest, pane?.views.digestFor(from) ?? membership.digest());
+        break;
+      case 'charter':
+        this.onCharter(id, request);
         break;
       case 'facts':
         this.outbox.answer(id, facts, membership.facts(request.numbers));
@@ -123,6 +128,10 @@ export class RequestDesk {
       default:
         unreachable(request);
     }
+  }
+
+  private onCharter(id: number, { length }: RequestOf<'charter'>): void {
+    this.outbox.answer(id, charterPage, this.member.directory.charterPage(length));
   }
 
   // — joins —

@@ -3,8 +3,9 @@
  * signs it and posts its share to the leader, again and again until the certificate is committed. A new leader
  * simply starts to collect.
  */
-import { majorityOf, type Share, signShare, verifyShare } from '../certificate/certificate.ts';
-import type { MemberStatement } from '../certificate/statement.ts';
+import { unreachable } from '../assert.ts';
+import { type ControlSet, majorityOf, type Share, signShare, verifyShare } from '../certificate/certificate.ts';
+import type { Statement } from '../certificate/statement.ts';
 import type { Command } from '../control/command.ts';
 import type { SigningKey } from '../crypto.ts';
 import type { MonotonicMs, NodeNumber } from '../identity.ts';
@@ -14,14 +15,16 @@ import type { Outbox } from './outbox.ts';
 
 /** How long a share may be on its way before it is posted again. */
 export const shareRepeatMs = 500;
+/** In the place of a member's number, where the charter is what a statement is about. */
+export const charterSubject: NodeNumber = 0;
 
 export class Signatures {
   private readonly key: SigningKey;
   private readonly self: NodeNumber;
   private readonly directory: Directory;
   private readonly outbox: Outbox;
-  /** What is to be signed, by number; a number is never admitted and removed at once. */
-  private readonly wanted = new Map<NodeNumber, MemberStatement>();
+  /** What is to be signed, by its subject. */
+  private readonly wanted = new Map<NodeNumber, Statement>();
   private readonly shares = new Map<NodeNumber, Map<NodeNumber, Share>>();
   private readonly proposedAt = new Map<NodeNumber, MonotonicMs>();
   private repeatAt: MonotonicMs = Number.POSITIVE_INFINITY;
@@ -42,17 +45,17 @@ export class Signatures {
     return this.wanted.size > 0 ? this.repeatAt : Number.POSITIVE_INFINITY;
   }
 
-  want(statement: MemberStatement, leader: NodeNumber | undefined, at: Instant): void {
-    this.wanted.set(statement.number, statement);
+  want(statement: Statement, leader: NodeNumber | undefined, at: Instant): void {
+    this.wanted.set(subjectOf(statement), statement);
     this.offer(statement, leader);
     this.repeatAt = Math.min(this.repeatAt, at.now + shareRepeatMs);
   }
 
-  /** The certificate stands, or was given up. */
-  settle(number: NodeNumber): void {
-    this.wanted.delete(number);
-    this.shares.delete(number);
-    this.proposedAt.delete(number);
+  /** The certificate about this subject stands, or was given up. */
+  settle(subject: NodeNumber): void {
+    this.wanted.delete(subject);
+    this.shares.delete(subject);
+    this.proposedAt.delete(subject);
   }
 
   tick(leader: NodeNumber | undefined, at: Instant): void {
@@ -62,43 +65,68 @@ export class Signatures {
   }
 
   /** Takes a share if it is a right one. */
-  onShare(number: NodeNumber, kind: MemberStatement['kind'], share: Share): void {
-    const statement = this.wanted.get(number);
-    if (statement?.kind !== kind || !verifyShare(share, statement, this.directory.controlSet)) return;
-    this.keep(number, share);
+  onShare(subject: NodeNumber, kind: Statement['kind'], share: Share): void {
+    const statement = this.wanted.get(subject);
+    if (statement?.kind !== kind) return;
+    const set = this.setFor(statement);
+    if (set !== undefined && verifyShare(share, statement, set)) this.keep(subject, share);
   }
 
   /** What a leader may propose now: each certificate for which a majority is together, not again at once. */
   takeComplete(at: Instant): readonly Command[] {
     const commands: Command[] = [];
-    for (const [number, collected] of this.shares) {
-      const statement = this.wanted.get(number);
-      if (statement === undefined || collected.size < this.majority) continue;
-      if (at.now < (this.proposedAt.get(number) ?? Number.NEGATIVE_INFINITY) + shareRepeatMs) continue;
-      this.proposedAt.set(number, at.now);
-      const kind = statement.kind === 'admit' ? 'complete-admission' : 'complete-removal';
-      commands.push({ kind, at: at.wall, number, shares: [...collected.values()].slice(0, this.majority) });
+    for (const [subject, collected] of this.shares) {
+      const statement = this.wanted.get(subject);
+      const set = statement === undefined ? undefined : this.setFor(statement);
+      if (statement === undefined || set === undefined) continue;
+      const majority = majorityOf(set.signingKeys.size);
+      if (collected.size < majority) continue;
+      if (at.now < (this.proposedAt.get(subject) ?? Number.NEGATIVE_INFINITY) + shareRepeatMs) continue;
+      this.proposedAt.set(subject, at.now);
+      commands.push(completionOf(statement, [...collected.values()].slice(0, majority), at));
     }
     return commands;
   }
 
-  private get majority(): number {
-    return majorityOf(this.directory.controlSet.signingKeys.size);
+  /** Who is to sign it: when the control set changes meanwhile, those before. */
+  private setFor({ controlSet }: Statement): ControlSet | undefined {
+    return this.directory.charter.setAt(controlSet);
   }
 
-  private keep(number: NodeNumber, share: Share): void {
-    const collected = this.shares.get(number) ?? new Map<NodeNumber, Share>();
-    this.shares.set(number, collected.set(share.signer, share));
+  private keep(subject: NodeNumber, share: Share): void {
+    const collected = this.shares.get(subject) ?? new Map<NodeNumber, Share>();
+    this.shares.set(subject, collected.set(share.signer, share));
   }
 
-  private offer(statement: MemberStatement, leader: NodeNumber | undefined): void {
+  private offer(statement: Statement, leader: NodeNumber | undefined): void {
+    if (this.setFor(statement)?.signingKeys.has(this.self) !== true) return;
     const share = signShare(this.key, this.self, statement);
-    const { number, kind } = statement;
+    const subject = subjectOf(statement);
     if (leader === this.self) {
-      this.keep(number, share);
+      this.keep(subject, share);
       return;
     }
     const target = leader === undefined ? undefined : this.directory.target(leader);
-    if (target !== undefined) this.outbox.post(target, { kind: 'share', number, statement: kind, share });
+    if (target === undefined) return;
+    this.outbox.post(target, { kind: 'share', number: subject, statement: statement.kind, share });
+  }
+}
+
+/** The member whom it is about: nobody is admitted and removed at once. The charter is amended once at a time. */
+function subjectOf(statement: Statement): NodeNumber {
+  return 'number' in statement ? statement.number : charterSubject;
+}
+
+function completionOf(statement: Statement, shares: readonly Share[], at: Instant): Command {
+  switch (statement.kind) {
+    case 'admit':
+      return { kind: 'complete-admission', at: at.wall, number: statement.number, shares };
+    case 'remove':
+      return { kind: 'complete-removal', at: at.wall, number: statement.number, shares };
+    case 'control-set':
+    case 'epoch':
+      return { kind: 'complete-amendment', at: at.wall, shares };
+    default:
+      return unreachable(statement);
   }
 }

@@ -54,7 +54,7 @@ export class Views {
 
   /** What a member with this number is to know of the cluster. */
   digestFor(number: NodeNumber): Digest {
-    return this.membership.digestFor(this.state.epoch, this.sliceOf(number), number);
+    return this.membership.digestFor(this.sliceOf(number), number);
   }
 
   /** What a member's view hashes to when it knows all it should. */

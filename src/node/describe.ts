@@ -86,12 +86,15 @@ export function describeEvent(member: Member, event: MemberEvent, at: Instant): 
   return { at: wallText(at.wall), kind, ...(node === undefined ? {} : { node }), detail: shown };
 }
 
+/** Fields of events that are lists of members. */
+const namesOfLists: ReadonlySet<string> = new Set(['accused', 'from', 'control']);
+
 function describeValue(member: Member, name: string, value: unknown): unknown {
   if (name === 'since' && typeof value === 'number') return wallText(value);
   if (name === 'by' && typeof value === 'number') return member.directory.nameOf(value);
   if (name === 'payload' && value instanceof Uint8Array) return new TextDecoder().decode(value);
-  if (name === 'accused' && Array.isArray(value)) return value.map((number: number) => member.directory.nameOf(number));
-  if (name === 'from' && Array.isArray(value)) return value.map((number: number) => member.directory.nameOf(number));
+  if (namesOfLists.has(name) && Array.isArray(value))
+    return value.map((number: number) => member.directory.nameOf(number));
   if (name === 'endpoints' && Array.isArray(value)) return value.map(endpointText);
   return value;
 }
@@ -133,6 +136,14 @@ function describeCommand(member: Member, command: Command): Readonly<Record<stri
     }
     case 'revoke-token':
       return { key: toBase64Url(command.publicKey) };
+    case 'begin-amendment':
+      return command.change.kind === 'epoch'
+        ? { change: 'epoch' }
+        : { change: 'control-set', nodes: command.change.numbers.map((number) => directory.nameOf(number)) };
+    case 'complete-amendment':
+      return { signedBy: command.shares.map((each) => directory.nameOf(each.signer)) };
+    case 'withdraw-amendment':
+      return {};
     case 'release-brake':
       return { until: wallText(command.until) };
     case 'raise-feature-level':

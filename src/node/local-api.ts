@@ -36,6 +36,8 @@ export type LocalRequest =
   | { readonly kind: 'set-tags'; readonly set: Readonly<Record<string, string>>; readonly drop: readonly string[] }
   /** Whether the brake holds convictions back. */
   | { readonly kind: 'brake' }
+  /** Begins the next epoch. */
+  | { readonly kind: 'advance-epoch' }
   /** Lets convictions pass for so long, an hour at most. */
   | { readonly kind: 'release-brake'; readonly forMs: number }
   /** Ends the agent in good order; for supervisors without signals. */
@@ -235,6 +237,7 @@ export interface LocalAnswers {
   readonly tags: LocalTags;
   readonly 'set-tags': LocalTags;
   readonly brake: LocalBrake;
+  readonly 'advance-epoch': LocalDecided;
   readonly 'release-brake': LocalDecided;
   readonly stop: LocalDecided;
 }

@@ -42,6 +42,7 @@ const fieldsOf: Table = {
   tags: { name },
   'set-tags': { set: tags, drop: list(tagKey, tagsMax) },
   brake: {},
+  'advance-epoch': {},
   'release-brake': { forMs: uint(brakeReleaseMsMax) },
 };
 

@@ -98,6 +98,8 @@ export class LocalService {
         return await this.setTags(request.set, request.drop);
       case 'brake':
         return await this.brake();
+      case 'advance-epoch':
+        return await this.advanceEpoch();
       case 'release-brake':
         return await this.releaseBrake(request.forMs);
       case 'stop':
@@ -301,6 +303,11 @@ export class LocalService {
       accused: brake.accused.map((number) => directory.nameOf(number)),
       ...(brake.releasedUntil > this.node.time.wall ? { releasedUntil: wallText(brake.releasedUntil) } : {}),
     };
+  }
+
+  private async advanceEpoch(): Promise<LocalDecided> {
+    const ask = { kind: 'amend', change: { kind: 'epoch' } } as const;
+    return { index: await this.node.ask<LogIndex>((member, then, at) => member.ask(ask, then, at)) };
   }
 
   private async releaseBrake(forMs: number): Promise<LocalDecided> {

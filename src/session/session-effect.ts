@@ -21,5 +21,5 @@ export type SessionEffect =
     }
   /** Already counted. `from` is where the packet came from or, on the way out, was to go. */
   | { readonly kind: 'dropped'; readonly reason: DropReason; readonly from: Endpoint }
-  /** A packet of this cluster, dropped for its epoch. Nothing of it is proven; the sender could be anybody. */
+  /** A packet of another epoch. Where it was dropped nothing of it is proven: anybody may have sent it. */
   | { readonly kind: 'other-epoch'; readonly from: Endpoint; readonly epoch: Epoch; readonly number: NodeNumber };

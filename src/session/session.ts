@@ -2,7 +2,7 @@
 import { assert } from '../assert.ts';
 import { ByteWriter, concatBytes } from '../bytes.ts';
 import { open, seal } from '../crypto.ts';
-import type { Endpoint, MonotonicMs, NodeNumber } from '../identity.ts';
+import type { Endpoint, Epoch, MonotonicMs, NodeNumber } from '../identity.ts';
 import { clusterTagBytes, counterMax, encodeHeader, type Header, headerBytes, type PacketKind } from './header.ts';
 import { type DirectionKeys, directionKeys, type OwnKeys, type PeerKeys, pairSecret, type Scope } from './keys.ts';
 import { ReplayWindow } from './window.ts';
@@ -28,6 +28,8 @@ export class Session {
   private readonly secret: Uint8Array;
   private scope: Scope;
   private keys: DirectionKeys;
+  /** Of the epoch before or after, while the peer is in that one. */
+  private neighbouring: { readonly epoch: Epoch; readonly keys: DirectionKeys } | undefined;
   private counter: number;
   private window: ReplayWindow | undefined;
   private proofMs: MonotonicMs = 0;
@@ -84,8 +86,19 @@ export class Session {
   /** The body that was sealed behind header and `clearBytes`, or nothing when the datagram is not the peer's. */
   open(header: Header, datagram: Uint8Array, scope: Scope, clearBytes: number = 0): Uint8Array | undefined {
     this.moveTo(scope);
+    const { receiving } = this.keysOf(header.epoch);
     const head = datagram.subarray(0, headerBytes + clearBytes);
-    return open(this.keys.receiving, nonceOf(header.counter), head, datagram.subarray(head.length));
+    return open(receiving, nonceOf(header.counter), head, datagram.subarray(head.length));
+  }
+
+  /** The caller lets no other epochs pass than the neighbouring ones. */
+  private keysOf(epoch: Epoch): DirectionKeys {
+    if (epoch === this.scope.epoch) return this.keys;
+    if (this.neighbouring?.epoch !== epoch) {
+      const { cluster } = this.scope;
+      this.neighbouring = { epoch, keys: directionKeys(this.secret, this.own, this.peer, { cluster, epoch }) };
+    }
+    return this.neighbouring.keys;
   }
 
   /** Whether a packet that was opened is seen for the first time; it then counts as seen. */

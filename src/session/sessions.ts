@@ -48,10 +48,16 @@ export interface SessionsOptions {
   readonly random: Random;
 }
 
+/** For so long packets of the epoch before are taken: by then all who run have heard of the new one. */
+export const epochGraceMs = 60_000;
+
 export class Sessions {
   private readonly local: LocalEnd;
   private readonly introductions: Introductions;
   private readonly unknowns = new RateLimit(unknownsPerSecondMax);
+
+  /** The epoch before this one, and how long it is still spoken. */
+  private before: { readonly epoch: Epoch; readonly untilMs: MonotonicMs } | undefined;
 
   constructor({ self, exchangeKey, bootSeed, cluster, epoch, ...others }: SessionsOptions) {
     const bootKey = exchangeKeyFrom(bootSeed);
@@ -106,7 +112,7 @@ export class Sessions {
   receive(from: Endpoint, datagram: Uint8Array, now: MonotonicMs): readonly SessionEffect[] {
     const header = decodeHeader(datagram);
     if (typeof header === 'string') return [this.local.drop(header, from)];
-    const fault = this.faultOf(header, datagram);
+    const fault = this.faultOf(header, datagram, now);
     if (fault === undefined) return this.dispatch({ header, datagram, from, now });
     const dropped = this.local.drop(fault, from);
     if (fault !== 'other-epoch') return [dropped];
@@ -129,14 +135,27 @@ export class Sessions {
     this.local.sessions.delete(number);
   }
 
-  /** From now on packets carry this epoch. Sessions go on, without a handshake, under keys of the new epoch. */
-  setEpoch(epoch: Epoch): void {
-    this.local.scope = { cluster: this.local.scope.cluster, epoch };
+  /**
+   * From now on packets carry this epoch. Sessions go on, without a handshake, under keys of the new epoch; packets of
+   * the one before are taken for `epochGraceMs` more.
+   */
+  setEpoch(epoch: Epoch, now: MonotonicMs): void {
+    const { scope } = this.local;
+    if (epoch === scope.epoch) return;
+    this.before = { epoch: scope.epoch, untilMs: now + epochGraceMs };
+    this.local.scope = { cluster: scope.cluster, epoch };
   }
 
-  private faultOf(header: Header, datagram: Uint8Array): DropReason | undefined {
+  /** A member may be ahead by one epoch, or not have heard of this one yet. */
+  private takesEpoch(epoch: Epoch, now: MonotonicMs): boolean {
+    const own = this.local.scope.epoch;
+    if (epoch === own || epoch === own + 1) return true;
+    return epoch === this.before?.epoch && now <= this.before.untilMs;
+  }
+
+  private faultOf(header: Header, datagram: Uint8Array, now: MonotonicMs): DropReason | undefined {
     if (!equalBytes(header.clusterTag, this.local.clusterTag)) return 'other-cluster';
-    if (header.epoch !== this.local.scope.epoch) return 'other-epoch';
+    if (!this.takesEpoch(header.epoch, now)) return 'other-epoch';
     if (header.number === this.local.number) return 'own-number';
     return lengthFault(header.kind, datagram.length);
   }
@@ -169,7 +188,9 @@ export class Sessions {
     if (session === undefined || body === undefined) return this.onForeignData(arrival);
     if (!session.takes(header.counter, from)) return [this.local.drop('replayed', from)];
     this.local.sessions.touch(session, now);
-    return [{ kind: 'body', from: header.number, at: from, body }];
+    const heard: SessionEffect = { kind: 'body', from: header.number, at: from, body };
+    if (header.epoch <= this.local.scope.epoch) return [heard];
+    return [heard, { kind: 'other-epoch', from, epoch: header.epoch, number: header.number }];
   }
 
   /** Data that does not open: noise, or a member that believes in a session which this process does not have. */

@@ -4,6 +4,7 @@ import { controlNodesMax } from '../certificate/genesis.ts';
 import { removalReasons } from '../certificate/statement.ts';
 import { bytes, type Codec, decode, encode, list, record, uint, variants, word } from '../codec.ts';
 import { membersMax } from '../control/admission-policy.ts';
+import type { CharterChange } from '../control/amending.ts';
 import type { Command, Conviction } from '../control/command.ts';
 import { rolesPerNodeMax } from '../identity.ts';
 import { counter, incarnation, label, nodeNumber, publicKey, signature } from './fields.ts';
@@ -13,6 +14,11 @@ export const joinRequestBytesMax = 16_384;
 export const share: Codec<Share> = record<Share>({ signer: nodeNumber, signature });
 const shares = list(share, controlNodesMax);
 const conviction: Codec<Conviction> = record<Conviction>({ number: nodeNumber, incarnation });
+
+export const charterChange: Codec<CharterChange> = variants<CharterChange>({
+  'control-set': [1, { numbers: list(nodeNumber, controlNodesMax) }],
+  epoch: [2, {}],
+});
 
 const codec: Codec<Command> = variants<Command>({
   'raise-feature-level': [1, { at: counter, level: uint(65_535) }],
@@ -29,6 +35,9 @@ const codec: Codec<Command> = variants<Command>({
   convict: [9, { at: counter, subjects: list(conviction, membersMax) }],
   return: [10, { at: counter, number: nodeNumber, incarnation }],
   'release-brake': [11, { at: counter, until: counter }],
+  'begin-amendment': [13, { at: counter, change: charterChange }],
+  'complete-amendment': [14, { at: counter, shares }],
+  'withdraw-amendment': [15, { at: counter }],
 });
 
 export function encodeCommand(command: Command): Uint8Array {

@@ -24,7 +24,7 @@ import {
 } from '../control/keep-alive.ts';
 import type { RaftMessage } from '../raft/message.ts';
 import type { SwimMessage, Update } from '../swim/message.ts';
-import { counter, epoch, incarnation, nodeNumber, nonce } from './fields.ts';
+import { counter, incarnation, nodeNumber, nonce } from './fields.ts';
 import { raftMessage } from './raft.ts';
 import { slice } from './slice.ts';
 
@@ -82,7 +82,7 @@ const message: Codec<DatagramMessage> = variants<DatagramMessage>({
   'keep-alive': [7, { nonce, logIndex: counter, viewHash: fixedBytes(viewHashBytes), load }],
   'keep-alive-answer': [
     8,
-    { nonce, epoch, logIndex: counter, health: paneHealth, size: counter, changes: optional(viewChanges) },
+    { nonce, charter: counter, logIndex: counter, health: paneHealth, size: counter, changes: optional(viewChanges) },
   ],
   'stream-closed': [9, { subject: nodeNumber }],
   raft: [10, { message: raftMessage, heard: bool }],

@@ -1,8 +1,10 @@
 /** What travels over streams between nodes: requests with their answers, and one-way posts. */
 
 import type { Share } from '../certificate/certificate.ts';
+import { amendmentBytesMax, amendmentsMax } from '../certificate/charter.ts';
 import type { RoleDeclaration } from '../certificate/join-request.ts';
 import { relatedRolesMax } from '../certificate/join-request.ts';
+import type { Statement } from '../certificate/statement.ts';
 import {
   bool,
   bytes,
@@ -19,6 +21,7 @@ import {
 } from '../codec.ts';
 import { type Config, configsPerRoleMax, configValueBytesMax, type HeldSeq } from '../config/config.ts';
 import { declarationsMax, membersMax } from '../control/admission-policy.ts';
+import type { CharterChange } from '../control/amending.ts';
 import { brakeReleaseMsMax } from '../control/apply.ts';
 import type { PaneHealth } from '../control/keep-alive.ts';
 import type { Incarnation, LogIndex, NodeNumber, Term, WallMs } from '../identity.ts';
@@ -26,9 +29,9 @@ import { rolesPerNodeMax } from '../identity.ts';
 import type { RaftMessage } from '../raft/message.ts';
 import type { LogEntry } from '../seam/log-store.ts';
 import type { Slice } from '../swim/slice.ts';
-import { joinRequestBytesMax, share } from './command.ts';
+import { charterChange, joinRequestBytesMax, share } from './command.ts';
 import { paneHealth } from './datagram.ts';
-import { counter, epoch, incarnation, label, labelOrEmpty, nodeNumber, publicKey, signature } from './fields.ts';
+import { counter, incarnation, label, labelOrEmpty, nodeNumber, publicKey, signature } from './fields.ts';
 import { entry, raftMessage } from './raft.ts';
 import { slice } from './slice.ts';
 
@@ -46,7 +49,9 @@ export type PaneAsk =
       readonly notAfter: WallMs;
       readonly usesMax: number;
     }
-  | { readonly kind: 'revoke-token'; readonly publicKey: Uint8Array };
+  | { readonly kind: 'revoke-token'; readonly publicKey: Uint8Array }
+  /** Other control nodes, or the next epoch. */
+  | { readonly kind: 'amend'; readonly change: CharterChange };
 
 export type PeerRequest =
   /** A stranger may make this one and `reach`. `hops` counts how often it was passed on. */
@@ -74,14 +79,16 @@ export type PeerRequest =
   | { readonly kind: 'config'; readonly role: string; readonly owner: NodeNumber }
   | { readonly kind: 'role'; readonly role: string; readonly body: Uint8Array }
   /** "Are you there?" Anyone may ask; a joiner is asked before it is admitted. */
-  | { readonly kind: 'reach' };
+  | { readonly kind: 'reach' }
+  /** The amendments of the charter behind so many. Anyone may ask: they are signed, and whoever was away needs them. */
+  | { readonly kind: 'charter'; readonly length: number };
 
 export type PeerPost =
   | { readonly kind: 'raft'; readonly message: RaftMessage }
   | {
       readonly kind: 'share';
       readonly number: NodeNumber;
-      readonly statement: 'admit' | 'remove';
+      readonly statement: Statement['kind'];
       readonly share: Share;
     }
   | { readonly kind: 'configs'; readonly configs: readonly Config[] }
@@ -101,7 +108,7 @@ export interface MemberFacts {
 /** What an admitted node receives, and whoever missed something pulls. */
 export interface Digest {
   readonly genesis: Uint8Array;
-  readonly epoch: number;
+  readonly charter: CharterPage;
   readonly logIndex: LogIndex;
   /** All members of the cluster; `members` holds those of the receiver's view. */
   readonly size: number;
@@ -111,6 +118,13 @@ export interface Digest {
   /** All removed numbers of the epoch, ascending (see control/number-set.ts). */
   readonly removed: Uint8Array;
   readonly declarations: readonly RoleDeclaration[];
+}
+
+/** Amendments of the charter, and with the present epoch the numbers that went on belonging when it began. */
+export interface CharterPage {
+  readonly amendments: readonly Uint8Array[];
+  /** Ascending (see control/number-set.ts); empty in the first epoch, and where the answerer does not know them. */
+  readonly members: Uint8Array;
 }
 
 /** What any member may tell of others: each line counts as far as it is signed. */
@@ -208,6 +222,7 @@ const paneAsk: Codec<PaneAsk> = variants<PaneAsk>({
   'create-token': [3, { publicKey, roles: list(label, rolesPerNodeMax), notAfter: counter, usesMax: uint(1_000_000) }],
   'revoke-token': [4, { publicKey }],
   'release-brake': [5, { forMs: uint(brakeReleaseMsMax) }],
+  amend: [6, { change: charterChange }],
 });
 
 export const peerRequest: Codec<PeerRequest> = variants<PeerRequest>({
@@ -223,11 +238,12 @@ export const peerRequest: Codec<PeerRequest> = variants<PeerRequest>({
   members: [10, { from: nodeNumber, name: labelOrEmpty }],
   'role-members': [11, { role: label }],
   config: [12, { role: label, owner: nodeNumber }],
+  charter: [13, { length: counter }],
 });
 
 export const peerPost: Codec<PeerPost> = variants<PeerPost>({
   raft: [1, { message: raftMessage }],
-  share: [2, { number: nodeNumber, statement: word('admit', 'remove'), share }],
+  share: [2, { number: nodeNumber, statement: word('admit', 'remove', 'control-set', 'epoch'), share }],
   configs: [3, { configs: list(config, configsPerRoleMax) }],
   removal: [4, { certificate: bytes(1_000) }],
 });
@@ -248,11 +264,16 @@ export const memberFacts: Codec<MemberFacts> = record<MemberFacts>({
 });
 const genesisBytesMax = 8_192;
 
+export const charterPage: Codec<CharterPage> = record<CharterPage>({
+  amendments: list(bytes(amendmentBytesMax), amendmentsMax),
+  members: bytes(removedBytesMax),
+});
+
 /** A digest whose members are listed so. */
 export const digestOf = (members: Codec<readonly MemberFacts[]>): Codec<Digest> =>
   record<Digest>({
     genesis: bytes(genesisBytesMax),
-    epoch,
+    charter: charterPage,
     logIndex: counter,
     size: counter,
     slice: optional(slice),

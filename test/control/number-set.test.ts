@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { numbersMax } from '../../src/control/admission-policy.ts';
-import { decodeNumbers, encodeNumbers } from '../../src/control/number-set.ts';
+import { decodeNumbers, encodeNumbers, numbersMax } from '../../src/control/number-set.ts';
 import { nodeNumberMax } from '../../src/identity.ts';
 
 const range = (from: number, count: number): readonly number[] =>

@@ -101,7 +101,14 @@ export class Pane {
 export function contents(state: ControlState): readonly unknown[] {
   const maps = [state.members, state.pending, state.removed, state.tokens, state.declarations];
   const held = maps.flatMap((map) => [map.size, ...[...map].flat()]);
-  return [state.epoch, state.featureLevel, state.nextNumber, state.brakeReleasedUntil, ...held];
+  return [
+    state.charter.length,
+    state.amending,
+    state.featureLevel,
+    state.nextNumber,
+    state.brakeReleasedUntil,
+    ...held,
+  ];
 }
 
 /** Values in the state are never changed in place, so the same contents are the same objects. */

@@ -44,6 +44,7 @@ const requests: { readonly [K in PeerRequest['kind']]: readonly [Extract<PeerReq
     members: [{ kind: 'members', name: '', from: 0 }, ['member', 'control']],
     'role-members': [{ kind: 'role-members', role: 'host' }, ['member', 'control']],
     config: [{ kind: 'config', role: 'tags', owner: 1 }, ['member', 'control']],
+    charter: [{ kind: 'charter', length: 0 }, ['stranger', 'member', 'control']],
   };
 
 const share = { signer: 2, signature: new Uint8Array(64) } as const;

@@ -54,7 +54,7 @@ export function knowledgeOf({ member }: SimNode): string {
   const { membership, exchange, directory, pane } = member;
   const statuses = membership.swim.members().map(({ number, status, incarnation }) => [number, status, incarnation]);
   return JSON.stringify({
-    digest: toHex(encode(digest, membership.digest(member.epoch))),
+    digest: toHex(encode(digest, membership.digest())),
     statuses,
     declared: [...directory.declarations.keys()],
     configs: exchange.configs.roles().map((role) => [role, exchange.configs.held(role)]),

@@ -83,6 +83,11 @@ export class LabNode {
   }
 
   /** Whose boots were established, in order. */
+  /** The epochs that it was told of, beside its own. */
+  otherEpochs(): number[] {
+    return this.effects.flatMap((effect) => (effect.kind === 'other-epoch' ? [effect.epoch] : []));
+  }
+
   met(): NodeNumber[] {
     return this.effects.flatMap((effect) => (effect.kind === 'established' ? [effect.number] : []));
   }

@@ -5,6 +5,7 @@ import { seededRandom } from '../../src/seam/random.ts';
 import { queuedBodiesMax } from '../../src/session/handshake.ts';
 import { datagramBytesMax } from '../../src/session/header.ts';
 import { bodyBytesMax } from '../../src/session/packet.ts';
+import { epochGraceMs } from '../../src/session/sessions.ts';
 import { acquainted, addressOf, assertHeals, credentialOf, type Flight, kindOf, Lab, lastOf } from './lab.ts';
 
 test('two members exchange bodies after one handshake, the stranger known by its credential', () => {
@@ -160,24 +161,46 @@ test('a member whose peer believes in an older boot of it heals by the answer "u
   assertHeals(lab, again, two);
 });
 
-test('HM-11: a new epoch changes the keys under standing sessions, and old packets stay out', () => {
+test('HM-11: a new epoch changes the keys under standing sessions, and who is one behind or ahead is heard', () => {
   const { lab, one, two } = acquainted();
   const before = lab.sent.length;
-  one.sessions.setEpoch(2);
-  lab.say(one, two, 'too early for you');
-  assert.equal(two.drops('other-epoch'), 1);
-  two.sessions.setEpoch(2);
+  one.sessions.setEpoch(2, lab.now);
+  lab.say(one, two, 'you are behind');
+  assert.equal(two.heard().at(-1), 'you are behind');
+  assert.deepEqual(two.otherEpochs(), [2], 'and is told so');
+  lab.say(two, one, 'am I?');
+  assert.equal(one.heard().at(-1), 'am I?');
+  assert.deepEqual(one.otherEpochs(), [], 'who is behind finds out by itself');
+  two.sessions.setEpoch(2, lab.now);
   lab.say(one, two, 'second epoch');
   lab.say(two, one, 'second epoch too');
   assert.equal(two.heard().at(-1), 'second epoch');
   assert.equal(one.heard().at(-1), 'second epoch too');
   assert.deepEqual(
     lab.sent.slice(before).map(({ bytes }) => kindOf(bytes)),
-    ['data', 'data', 'data'],
+    ['data', 'data', 'data', 'data'],
   );
   const recorded = lab.sent[before - 2] as Flight;
   lab.inject(two, recorded.from, recorded.bytes);
-  assert.equal(two.drops('other-epoch'), 2);
+  assert.equal(two.drops('replayed'), 1, 'counters go on over epochs');
+  lab.now += epochGraceMs + 1;
+  lab.inject(two, recorded.from, recorded.bytes);
+  assert.equal(two.drops('other-epoch'), 1);
+});
+
+test('HM-12: who missed an epoch is heard for a minute, and then no more; nor is who is two ahead', () => {
+  const { lab, one, two } = acquainted();
+  one.sessions.setEpoch(2, lab.now);
+  lab.now += epochGraceMs;
+  lab.say(two, one, 'still here');
+  assert.equal(one.heard().at(-1), 'still here');
+  lab.now += 1;
+  lab.say(two, one, 'hello?');
+  assert.equal(one.drops('other-epoch'), 1);
+  one.sessions.setEpoch(3, lab.now);
+  lab.say(one, two, 'far ahead');
+  assert.equal(two.drops('other-epoch'), 1);
+  assert.deepEqual(two.otherEpochs(), [3], 'it is a reason to ask');
 });
 
 test('HM-11: an epoch that changes amid a handshake costs a hello, no more', () => {
@@ -185,8 +208,8 @@ test('HM-11: an epoch that changes amid a handshake costs a hello, no more', () 
   const [one, two] = lab.pair();
   lab.loses = ({ bytes }) => kindOf(bytes) === 'accept';
   lab.say(one, two, 'hello');
-  one.sessions.setEpoch(2);
-  two.sessions.setEpoch(2);
+  one.sessions.setEpoch(2, lab.now);
+  two.sessions.setEpoch(2, lab.now);
   lab.loses = () => false;
   lab.elapse(600);
   assert.deepEqual(two.heard(), ['hello']);

@@ -402,7 +402,7 @@ describe('the sizes of datagrams', () => {
     fc.record({
       kind: kind('keep-alive-answer'),
       nonce: uint32,
-      epoch: uint32,
+      charter: uint32,
       logIndex: counter,
       health,
       size: counter,

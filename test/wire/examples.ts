@@ -42,6 +42,9 @@ export const commands: Examples<Command> = {
   },
   return: { kind: 'return', at, number: 4, incarnation: 1 },
   'release-brake': { kind: 'release-brake', at, until: at + 1 },
+  'begin-amendment': { kind: 'begin-amendment', at, change: { kind: 'control-set', numbers: [1, 2, 7] } },
+  'complete-amendment': { kind: 'complete-amendment', at, shares },
+  'withdraw-amendment': { kind: 'withdraw-amendment', at },
 };
 
 export const slice: Slice = {
@@ -82,7 +85,7 @@ export const datagramMessages: Examples<DatagramMessage> = {
   'keep-alive-answer': {
     kind: 'keep-alive-answer',
     nonce: 3,
-    epoch: 2,
+    charter: 2,
     logIndex: 12,
     health,
     size: 300,
@@ -111,10 +114,12 @@ export const asks: Examples<PaneAsk> = {
   'create-token': { kind: 'create-token', publicKey, roles: ['host'], notAfter: at, usesMax: 0 },
   'revoke-token': { kind: 'revoke-token', publicKey },
   'release-brake': { kind: 'release-brake', forMs: 600_000 },
+  amend: { kind: 'amend', change: { kind: 'epoch' } },
 };
 
 export const requests: Examples<PeerRequest> = {
   join: { kind: 'join', request: utf8('request'), hops: 2 },
+  charter: { kind: 'charter', length: 3 },
   'ask-pane': { kind: 'ask-pane', from: 4, ask: asks.remove, hops: 1 },
   digest: { kind: 'digest' },
   facts: { kind: 'facts', numbers: [4, 5] },
@@ -175,7 +180,7 @@ export const declarations: readonly RoleDeclaration[] = [
 
 export const digest: Digest = {
   genesis: utf8('genesis'),
-  epoch: 3,
+  charter: { amendments: [utf8('amendment'), utf8('another')], members: encodeNumbers([1, 2, 3, 9]) },
   logIndex: 12,
   size: 300,
   slice,

@@ -194,7 +194,8 @@ describe('on the wire', () => {
     assert.equal(
       numbered(Object.values(commands), encodeCommand),
       '1 raise-feature-level, 2 create-token, 3 revoke-token, 4 begin-admission, 5 complete-admission, ' +
-        '6 withdraw-admission, 7 begin-removal, 8 complete-removal, 9 convict, 10 return, 11 release-brake',
+        '6 withdraw-admission, 7 begin-removal, 8 complete-removal, 9 convict, 10 return, 11 release-brake, ' +
+        '13 begin-amendment, 14 complete-amendment, 15 withdraw-amendment',
     );
     const [reaped] = (unpack(encodeCommand(commands['begin-removal'])) as readonly unknown[]).slice(-1);
     assert.equal(reaped, 2);
@@ -235,8 +236,8 @@ describe('numbers on the wire', () => {
     ];
     for (const each of [term, index])
       assert.equal(decode(logPage, encode(logPage, { entries: [each], commitIndex: 1 })), undefined);
-    assert.equal(decode(digestCodec, encode(digestCodec, { ...digest, epoch: 2 ** 32 })), undefined);
-    const answer = { ...datagramMessages['keep-alive-answer'], epoch: 2 ** 32 };
+    assert.equal(decode(digestCodec, encode(digestCodec, { ...digest, logIndex: huge })), undefined);
+    const answer = { ...datagramMessages['keep-alive-answer'], charter: huge };
     assert.equal(decodeDatagramBody(encodeDatagramBody([answer])), undefined);
     for (const number of [2 ** 32, -1, 0.5]) {
       assert.equal(decodeCommand(encodeCommand({ ...commands.return, number })), undefined);

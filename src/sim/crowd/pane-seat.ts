@@ -130,7 +130,7 @@ export class PaneSeat {
     return {
       kind: 'keep-alive-answer',
       nonce,
-      epoch: 1,
+      charter: 0,
       logIndex: state.logIndex,
       health: { state: this.hasQuorum ? 'healthy' : 'degraded', since: somewhen, leader: leader ?? 0 },
       size: state.size,

@@ -88,10 +88,10 @@ function keepAliveBytes({ nonce, logIndex, viewHash, load }: KeepAlive): number 
   return uintBytes(nonce) + uintBytes(logIndex) + blobBytes(viewHash.length) + loadBytes;
 }
 
-function answerBytes({ nonce, epoch, logIndex, health, size, changes }: KeepAliveAnswer): number {
+function answerBytes({ nonce, charter, logIndex, health, size, changes }: KeepAliveAnswer): number {
   const healthBytes = recordHeadBytes + wordBytes + uintBytes(health.since) + uintBytes(health.leader);
   const changesBytes = changes === undefined ? wordBytes : viewChangesBytes(changes);
-  return uintBytes(nonce) + uintBytes(epoch) + uintBytes(logIndex) + healthBytes + uintBytes(size) + changesBytes;
+  return uintBytes(nonce) + uintBytes(charter) + uintBytes(logIndex) + healthBytes + uintBytes(size) + changesBytes;
 }
 
 function viewChangesBytes({ reaches, updates, removed, admitted, slice }: ViewChanges): number {
