@@ -19,6 +19,7 @@ const sentences: Readonly<Record<Command['kind'], (detail: Detail) => string>> =
   'complete-removal': (detail) => `the removal of ${whoIn(detail)} is signed by ${namesIn(detail.signedBy)}`,
   convict: ({ nodes }) => `down: ${namesIn(nodes)}`,
   return: (detail) => `${whoIn(detail)} is back at incarnation ${detail.incarnation}`,
+  note: ({ by, text }) => `${by}: ${text}`,
   'release-brake': ({ until }) => `whoever is accused may be convicted, however many they are, until ${until}`,
 };
 

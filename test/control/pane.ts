@@ -4,7 +4,8 @@ import { toHex } from '../../src/bytes.ts';
 import { majorityOf } from '../../src/certificate/certificate.ts';
 import { type Applied, applyCommand, type ControlEvent } from '../../src/control/apply.ts';
 import type { Command, CreateToken } from '../../src/control/command.ts';
-import { type AdmittedMember, ControlState, stateHash } from '../../src/control/control-state.ts';
+import { type AdmittedMember, ControlState } from '../../src/control/control-state.ts';
+import { stateHash } from '../../src/control/state-snapshot.ts';
 import type { ErrorCode } from '../../src/error.ts';
 import type { NodeNumber, WallMs } from '../../src/identity.ts';
 import { decodeCommand, encodeCommand } from '../../src/wire/command.ts';
@@ -27,7 +28,7 @@ export function createToken({ seed = tokenSeed, ...terms }: TokenTerms = {}): Un
 
 export class Pane {
   readonly founders: Founders;
-  readonly state: ControlState;
+  state: ControlState;
   readonly log: Uint8Array[] = [];
   now: WallMs = foundedAt + 10_000;
 
@@ -101,7 +102,14 @@ export class Pane {
 export function contents(state: ControlState): readonly unknown[] {
   const maps = [state.members, state.pending, state.removed, state.tokens, state.declarations];
   const held = maps.flatMap((map) => [map.size, ...[...map].flat()]);
-  return [state.epoch, state.featureLevel, state.nextNumber, state.brakeReleasedUntil, ...held];
+  return [
+    state.epoch,
+    state.featureLevel,
+    state.nextNumber,
+    state.brakeReleasedUntil,
+    ...held,
+    ...state.sessions.kept.records,
+  ];
 }
 
 /** Values in the state are never changed in place, so the same contents are the same objects. */

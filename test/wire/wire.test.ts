@@ -194,7 +194,7 @@ describe('on the wire', () => {
     assert.equal(
       numbered(Object.values(commands), encodeCommand),
       '1 raise-feature-level, 2 create-token, 3 revoke-token, 4 begin-admission, 5 complete-admission, ' +
-        '6 withdraw-admission, 7 begin-removal, 8 complete-removal, 9 convict, 10 return, 11 release-brake',
+        '6 withdraw-admission, 7 begin-removal, 8 complete-removal, 9 convict, 10 return, 11 release-brake, 12 note',
     );
     const [reaped] = (unpack(encodeCommand(commands['begin-removal'])) as readonly unknown[]).slice(-1);
     assert.equal(reaped, 2);
