@@ -22,6 +22,7 @@ const sentences: Readonly<Record<Command['kind'], (detail: Detail) => string>> =
   'begin-amendment': (detail) => `${changeIn(detail)} once a majority has signed`,
   'complete-amendment': (detail) => `the charter is amended, signed by ${namesIn(detail.signedBy)}`,
   'withdraw-amendment': () => 'the amendment was not signed in time; the charter stays as it is',
+  note: ({ by, text }) => `${by}: ${text}`,
   'release-brake': ({ until }) => `whoever is accused may be convicted, however many they are, until ${until}`,
 };
 

@@ -96,7 +96,7 @@ export class ByteWriter {
   }
 
   finish(): Uint8Array {
-    return concatBytes(...this.parts);
+    return Buffer.concat(this.parts);
   }
 
   private fixed(width: number, value: number): this {

@@ -31,6 +31,7 @@ export const errorCodes = [
   'role-failed',
   'role-unknown',
   'roles-not-allowed',
+  'session-expired',
   'settings-invalid',
   'time-out',
   'token-expired',

@@ -7,6 +7,7 @@ import type { ErrorCode } from '../error.ts';
 import { isLabel, type NodeNumber, type WallMs, wallText } from '../identity.ts';
 import { type ControlState, controlRole, type TokenRecord } from './control-state.ts';
 import { numbersMax } from './number-set.ts';
+import type { Refusal } from './refusal.ts';
 
 /** Clocks of joiners and control nodes may differ by this much. */
 export const clockSkewMs = 300_000;
@@ -21,11 +22,6 @@ export const tokensMax = 10_000;
 export const declarationsMax = 256;
 /** Keeps certificate and locator together inside one datagram. */
 const statementBytesMax = 520;
-
-export interface Refusal {
-  readonly code: ErrorCode;
-  readonly sentence: string;
-}
 
 function refusal(code: ErrorCode, sentence: string): Refusal {
   return { code, sentence };

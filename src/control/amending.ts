@@ -7,9 +7,9 @@ import { controlNodesMax } from '../certificate/genesis.ts';
 import type { Amendment } from '../certificate/statement.ts';
 import { sha256 } from '../crypto.ts';
 import type { NodeNumber } from '../identity.ts';
-import type { Refusal } from './admission-policy.ts';
 import { type ControlState, controlRole, type PendingAmendment } from './control-state.ts';
 import { encodeNumbers } from './number-set.ts';
+import type { Refusal } from './refusal.ts';
 
 /** What a majority did not sign in this time is given up, by the time of the log. */
 export const amendmentLifeMs = 60_000;

@@ -8,7 +8,7 @@ import { assembleCertificate, majorityOf, type Share, verifyShare } from '../cer
 import { type JoinRequest, verifyJoinRequest } from '../certificate/join-request.ts';
 import type { Amendment, MemberStatement } from '../certificate/statement.ts';
 import type { LogIndex, NodeNumber, WallMs } from '../identity.ts';
-import { admissionLifeMs, admitStatement, judgeJoin, type Refusal, tokensMax } from './admission-policy.ts';
+import { admissionLifeMs, admitStatement, judgeJoin, tokensMax } from './admission-policy.ts';
 import { type AdmittedMember, admittedMember, convicted, returned } from './admitted-member.ts';
 import { amendmentFor, amendmentLifeMs, certifyAmendment, judgeChange } from './amending.ts';
 import {
@@ -23,6 +23,7 @@ import {
   type CreateToken,
   featureLevelMax,
   featureLevelOf,
+  type Note,
   type RaiseFeatureLevel,
   type ReleaseBrake,
   type Return,
@@ -31,6 +32,7 @@ import {
 } from './command.ts';
 import type { ControlState } from './control-state.ts';
 import { keptTogether } from './kept-bytes.ts';
+import type { Refusal } from './refusal.ts';
 
 /** An operator who released the brake looks again after an hour at the latest. */
 export const brakeReleaseMsMax = 3_600_000;
@@ -57,6 +59,8 @@ export type ControlEvent =
 
 export type Applied =
   | { readonly kind: 'changed'; readonly events: readonly ControlEvent[] }
+  /** A session's command that the entry `index` applied already: it was sent again, and changed nothing. */
+  | { readonly kind: 'repeated'; readonly index: LogIndex }
   | { readonly kind: 'ignored'; readonly refusal: Refusal };
 
 const changed = (...events: readonly ControlEvent[]): Applied => ({ kind: 'changed', events });
@@ -108,6 +112,8 @@ export function applyCommand(state: ControlState, index: LogIndex, command: Comm
       return onCompleteAmendment(state, command);
     case 'withdraw-amendment':
       return onWithdrawAmendment(state);
+    case 'note':
+      return onNote(state, index, command);
     default:
       return unreachable(command);
   }
@@ -237,7 +243,7 @@ function onCompleteAmendment(state: ControlState, { shares }: CompleteAmendment)
   if (state.charter.amend(amendment) !== 'amended') return ignored('refused', 'The charter takes no more amendments.');
   state.amending = undefined;
   if (amending.statement.kind === 'epoch') {
-    state.epochSince = { index: state.appliedIndex, at: state.at };
+    state.epochSince = { index: state.appliedIndex, at: state.at, members: amending.members };
     state.forgetRemoved(amending.members);
   }
   return changed({ kind: 'amended', amendment, members: amending.members });
@@ -257,6 +263,14 @@ function onReleaseBrake(state: ControlState, { until }: ReleaseBrake): Applied {
   }
   state.brakeReleasedUntil = until;
   return changed({ kind: 'brake-released', until });
+}
+
+function onNote(state: ControlState, index: LogIndex, note: Note): Applied {
+  const standing = state.sessions.judge(note, index);
+  if (standing.kind === 'repeated') return standing;
+  if (standing.kind === 'refused') return { kind: 'ignored', refusal: standing.refusal };
+  state.sessions.settle(note, index);
+  return changed();
 }
 
 function countTokenUse(state: ControlState, publicKey: Uint8Array, by: number): void {

@@ -3,6 +3,7 @@ import type { Share } from '../certificate/certificate.ts';
 import type { RemovalReason } from '../certificate/statement.ts';
 import type { Incarnation, NodeNumber, WallMs } from '../identity.ts';
 import type { CharterChange } from './amending.ts';
+import type { Turn } from './client-sessions.ts';
 
 interface Dated {
   /** The leader's time of day when it proposed this; the state keeps it from going back. */
@@ -105,6 +106,16 @@ export interface CompleteAmendment extends Dated {
 export interface WithdrawAmendment extends Dated {
   readonly kind: 'withdraw-amendment';
 }
+/** An entry of an application's or an operator's own: it decides nothing, it is an ordered and durable record. */
+export interface Note extends Dated, Turn {
+  readonly kind: 'note';
+  /** The member that passed it to the pane. */
+  readonly by: NodeNumber;
+  /** At most `noteBytesMax` bytes; UTF-8, as a rule. */
+  readonly text: Uint8Array;
+}
+
+export const noteBytesMax = 4_096;
 
 export type Command =
   | BeginAmendment
@@ -120,7 +131,8 @@ export type Command =
   | CompleteRemoval
   | Convict
   | Return
-  | ReleaseBrake;
+  | ReleaseBrake
+  | Note;
 
 /** The feature level from which on each kind may be applied. A kind above the committed level is a no-op. */
 export const featureLevelOf: Readonly<Record<Command['kind'], number>> = {
@@ -138,6 +150,7 @@ export const featureLevelOf: Readonly<Record<Command['kind'], number>> = {
   'begin-amendment': 1,
   'complete-amendment': 1,
   'withdraw-amendment': 1,
+  note: 1,
 };
 
 /** The newest level that this version knows. */

@@ -1,23 +1,19 @@
 /**
  * The replicated state: what the event log has decided so far. Every control node applies the same entries in
- * the same order and holds the same state; `stateHash` proves it. Nothing here knows of time, sockets or files.
+ * the same order and holds the same state; `stateHash` proves it, and `encodeState` keeps it. Nothing here knows
+ * of time, sockets or files.
  */
-import { ByteWriter, toHex } from '../bytes.ts';
+import { toHex } from '../bytes.ts';
 import { Charter } from '../certificate/charter.ts';
 import type { Genesis } from '../certificate/genesis.ts';
 import type { JoinRequest, RoleDeclaration } from '../certificate/join-request.ts';
-import {
-  type AdmitStatement,
-  type Amendment,
-  encodeStatement,
-  type RemoveStatement,
-} from '../certificate/statement.ts';
-import { sha256 } from '../crypto.ts';
+import type { AdmitStatement, Amendment, RemoveStatement } from '../certificate/statement.ts';
 import type { Epoch, LogIndex, NodeNumber, WallMs } from '../identity.ts';
 import { type AdmittedMember, newcomer } from './admitted-member.ts';
 import { Claims } from './claims.ts';
+import { ClientSessions, noSessions, type SessionsKept } from './client-sessions.ts';
 import { Declarations } from './declarations.ts';
-import { type MembershipChange, MembershipChanges } from './membership-changes.ts';
+import { type ChangesKept, type MembershipChange, MembershipChanges, noChanges } from './membership-changes.ts';
 import { decodeNumbers, numbersMax } from './number-set.ts';
 import { RoleMembers } from './role-members.ts';
 
@@ -41,6 +37,15 @@ export interface PendingAmendment {
   readonly since: WallMs;
 }
 
+/** The entry with which the present epoch began. */
+export interface EpochBeginning {
+  readonly index: LogIndex;
+  /** The time of the log then. */
+  readonly at: WallMs;
+  /** The numbers that went on belonging, encoded; empty in the first epoch. */
+  readonly members: Uint8Array;
+}
+
 export interface Removal {
   readonly statement: RemoveStatement;
   /** As it travels; nothing until a majority signed. */
@@ -55,46 +60,96 @@ export interface TokenRecord {
   readonly uses: number;
 }
 
+/** All that the log has decided, as plain lists; only in `changes` and `sessions` the order means something. */
+export interface StateContents {
+  /** Of the charter, in order. */
+  readonly amendments: readonly Uint8Array[];
+  readonly epochSince: EpochBeginning;
+  readonly amending: PendingAmendment | undefined;
+  readonly featureLevel: number;
+  readonly appliedIndex: LogIndex;
+  readonly at: WallMs;
+  readonly nextNumber: NodeNumber;
+  readonly brakeReleasedUntil: WallMs;
+  readonly members: readonly AdmittedMember[];
+  readonly pending: readonly PendingAdmission[];
+  readonly removed: readonly Removal[];
+  readonly tokens: readonly TokenRecord[];
+  readonly declarations: readonly RoleDeclaration[];
+  readonly changes: ChangesKept;
+  readonly sessions: SessionsKept;
+}
+
+/** What stands before the first entry: the control nodes and the token of the genesis. */
+function foundation({ control, createdAt, firstToken }: Genesis): StateContents {
+  const founding = { certificate: undefined, locator: undefined, joinedAt: 0, ...newcomer(createdAt) };
+  return {
+    amendments: [],
+    epochSince: { index: 0, at: createdAt, members: new Uint8Array(0) },
+    amending: undefined,
+    featureLevel: 1,
+    appliedIndex: 0,
+    at: createdAt,
+    nextNumber: control.length + 1,
+    brakeReleasedUntil: 0,
+    members: control.map(({ number, name, signingKey, exchangeKey }) => {
+      return { number, name, signingKey, exchangeKey, roles: [controlRole], ...founding };
+    }),
+    pending: [],
+    removed: [],
+    tokens: [{ ...firstToken, roles: [], usesMax: 0, uses: 0 }],
+    declarations: [],
+    changes: noChanges,
+    sessions: noSessions,
+  };
+}
+
 export class ControlState {
   readonly genesis: Genesis;
   readonly genesisHash: Uint8Array;
   /** Who signs, and which epoch it is. */
   readonly charter: Charter;
-  /** The entry with which the present epoch began, and the time of the log then. */
-  epochSince: { readonly index: LogIndex; readonly at: WallMs };
+  epochSince: EpochBeginning;
   /** The amendment that is being signed. */
   amending: PendingAmendment | undefined;
-  featureLevel: number = 1;
-  appliedIndex: LogIndex = 0;
+  featureLevel: number;
+  appliedIndex: LogIndex;
   /** The time of the newest entry; it never goes back. */
   at: WallMs;
   nextNumber: NodeNumber;
   /** Until then the brake on convictions is released, by the time of the log; 0 when it never was. */
-  brakeReleasedUntil: WallMs = 0;
+  brakeReleasedUntil: WallMs;
   readonly removed: Map<NodeNumber, Removal> = new Map();
   /** By the public key in hexadecimal. */
   readonly tokens: Map<string, TokenRecord> = new Map();
+  readonly sessions: ClientSessions;
+  readonly changes: MembershipChanges;
   private readonly membersByNumber = new Map<NodeNumber, AdmittedMember>();
   private readonly pendingByNumber = new Map<NodeNumber, PendingAdmission>();
   private readonly claims = new Claims();
   private readonly declared = new Declarations();
   private readonly roleMembers = new RoleMembers();
-  private readonly changes = new MembershipChanges();
 
-  constructor(genesis: Genesis, genesisHash: Uint8Array) {
+  /** The state as `contents` has it; by default the one before the first entry. */
+  constructor(genesis: Genesis, genesisHash: Uint8Array, contents: StateContents = foundation(genesis)) {
     this.genesis = genesis;
     this.genesisHash = genesisHash;
     this.charter = new Charter(genesis);
-    this.at = genesis.createdAt;
-    this.epochSince = { index: 0, at: genesis.createdAt };
-    this.nextNumber = genesis.control.length + 1;
-    for (const node of genesis.control) {
-      const { number, name, signingKey, exchangeKey } = node;
-      const founding = { certificate: undefined, locator: undefined, joinedAt: 0, ...newcomer(genesis.createdAt) };
-      this.putMember({ number, name, signingKey, exchangeKey, roles: [controlRole], ...founding });
-    }
-    const { publicKey, notAfter } = genesis.firstToken;
-    this.tokens.set(toHex(publicKey), { publicKey, roles: [], notAfter, usesMax: 0, uses: 0 });
+    for (const amendment of contents.amendments) this.charter.amend(amendment);
+    this.epochSince = contents.epochSince;
+    this.amending = contents.amending;
+    this.featureLevel = contents.featureLevel;
+    this.appliedIndex = contents.appliedIndex;
+    this.at = contents.at;
+    this.nextNumber = contents.nextNumber;
+    this.brakeReleasedUntil = contents.brakeReleasedUntil;
+    this.changes = new MembershipChanges(contents.changes);
+    this.sessions = new ClientSessions(contents.sessions);
+    for (const member of contents.members) this.enter(member);
+    this.declare(contents.declarations);
+    for (const admission of contents.pending) this.putPending(admission);
+    for (const removal of contents.removed) this.removed.set(removal.statement.number, removal);
+    for (const token of contents.tokens) this.tokens.set(toHex(token.publicKey), token);
   }
 
   // — members —
@@ -105,11 +160,16 @@ export class ControlState {
 
   /** Admits a member, or gives one that is known another standing; its name, keys and roles stay. */
   putMember(member: AdmittedMember): void {
-    const { number, roles } = member;
+    const { number } = member;
     const isNew = !this.membersByNumber.has(number);
-    this.membersByNumber.set(number, member);
     this.changes.record({ index: this.appliedIndex, number, kind: isNew ? 'admitted' : 'standing' });
-    if (!isNew) return;
+    if (isNew) this.enter(member);
+    else this.membersByNumber.set(number, member);
+  }
+
+  private enter(member: AdmittedMember): void {
+    const { number, roles } = member;
+    this.membersByNumber.set(number, member);
     this.claims.take(number, member);
     this.roleMembers.add(number, roles);
   }
@@ -212,48 +272,4 @@ export class ControlState {
   declare(roles: readonly RoleDeclaration[]): void {
     this.declared.declare(roles);
   }
-}
-
-/** Equal on two control nodes exactly when their states are: compared at the same applied index. */
-export function stateHash(state: ControlState): Uint8Array {
-  const out = new ByteWriter('hivemind/state/1').raw(state.genesisHash);
-  out.u32(state.epoch).u32(state.featureLevel).u48(state.appliedIndex).u48(state.at).u32(state.nextNumber);
-  out.u48(state.brakeReleasedUntil).u32(state.charter.length).raw(state.charter.head);
-  out.u48(state.epochSince.index).u48(state.epochSince.at);
-  if (state.amending !== undefined) out.blob(encodeStatement(state.amending.statement)).u48(state.amending.since);
-  writeAll(out, byNumber(state.members), (member) => {
-    const { number, name, status, since, incarnation, returnedAt, joinedAt, certificate, locator } = member;
-    out.u32(number).text(name).u32(incarnation).u48(joinedAt);
-    out.u8(status === 'down' ? 1 : 0).u48(since);
-    writeAll(out, returnedAt, (at) => out.u48(at));
-    out.blob(certificate ?? nothing).blob(locator ?? nothing);
-  });
-  writeAll(out, byNumber(state.pending), ({ statement, request, since }) => {
-    out.blob(encodeStatement(statement)).blob(request.bytes).u48(since);
-  });
-  writeAll(out, byNumber(state.removed), ({ statement, certificate }) => {
-    out.blob(encodeStatement(statement)).blob(certificate ?? nothing);
-  });
-  writeAll(out, byName(state.tokens), (token) => {
-    out.raw(token.publicKey).u48(token.notAfter).u32(token.usesMax).u32(token.uses).text(token.roles.join());
-  });
-  writeAll(out, byName(state.declarations), (role) => {
-    out.text(role.name).text(role.requires.join()).text(role.bootstrapFrom.join()).text(role.consumes.join());
-  });
-  return sha256(out.finish());
-}
-
-const nothing = new Uint8Array(0);
-
-function writeAll<T>(out: ByteWriter, values: readonly T[], write: (value: T) => void): void {
-  out.u32(values.length);
-  for (const value of values) write(value);
-}
-
-function byNumber<T>(map: ReadonlyMap<number, T>): readonly T[] {
-  return [...map.entries()].sort(([a], [b]) => a - b).map(([, value]) => value);
-}
-
-function byName<T>(map: ReadonlyMap<string, T>): readonly T[] {
-  return [...map.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, value]) => value);
 }

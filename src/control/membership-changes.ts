@@ -12,12 +12,31 @@ export interface MembershipChange {
 /** Changes that are remembered; whoever lacks older ones takes over the whole. */
 export const membershipChangesMax = 4_096;
 
+/** The changes that are remembered, the oldest first. */
+export interface ChangesKept {
+  /** Up to this entry some or all changes are forgotten. */
+  readonly forgottenTo: LogIndex;
+  readonly newest: readonly MembershipChange[];
+}
+
+export const noChanges: ChangesKept = { forgottenTo: 0, newest: [] };
+
 export class MembershipChanges {
   /** A ring: the change before the oldest one is the newest. */
-  private readonly ring: MembershipChange[] = [];
+  private readonly ring: MembershipChange[];
   private oldest = 0;
-  /** Up to this entry some or all changes are forgotten. */
-  private forgottenTo: LogIndex = 0;
+  private forgottenTo: LogIndex;
+
+  /** `kept` holds at most `membershipChangesMax`. */
+  constructor({ forgottenTo, newest }: ChangesKept = noChanges) {
+    this.forgottenTo = forgottenTo;
+    this.ring = [...newest];
+  }
+
+  get kept(): ChangesKept {
+    const newest = [...this.ring.slice(this.oldest), ...this.ring.slice(0, this.oldest)];
+    return { forgottenTo: this.forgottenTo, newest };
+  }
 
   /** `change` is of the newest entry. */
   record(change: MembershipChange): void {

@@ -289,7 +289,7 @@ export class ControlPane {
   private onApplied(index: LogIndex, command: Command, applied: Applied, at: Instant): void {
     this.membership.logIndex = index;
     this.isReplay = index <= this.replayedTo;
-    if (applied.kind === 'ignored') return;
+    if (applied.kind !== 'changed') return;
     this.outbox.event({ kind: 'decided', index, what: command.kind });
     for (const event of applied.events) this.onEvent(event, at);
   }

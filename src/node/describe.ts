@@ -146,6 +146,8 @@ function describeCommand(member: Member, command: Command): Readonly<Record<stri
       return {};
     case 'release-brake':
       return { until: wallText(command.until) };
+    case 'note':
+      return { by: directory.nameOf(command.by), text: new TextDecoder().decode(command.text) };
     case 'raise-feature-level':
       return { level: command.level };
   }

@@ -1,7 +1,7 @@
 /** What must hold of the control pane: of its votes, its leaders, its disks and its one log. */
 import { equalBytes, toHex } from '../bytes.ts';
 import type { Command } from '../control/command.ts';
-import { stateHash } from '../control/control-state.ts';
+import { stateHash } from '../control/state-snapshot.ts';
 import type { LogIndex, NodeNumber, Term } from '../identity.ts';
 import type { DecisionLog } from '../member/decision-log.ts';
 import type { AppendAnswer, RaftMessage } from '../raft/message.ts';

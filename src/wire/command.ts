@@ -2,16 +2,18 @@
 import type { Share } from '../certificate/certificate.ts';
 import { controlNodesMax } from '../certificate/genesis.ts';
 import { removalReasons } from '../certificate/statement.ts';
-import { bytes, type Codec, decode, encode, list, record, uint, variants, word } from '../codec.ts';
+import { bytes, type Codec, decode, encode, fixedBytes, list, record, uint, variants, word } from '../codec.ts';
 import { membersMax } from '../control/admission-policy.ts';
 import type { CharterChange } from '../control/amending.ts';
-import type { Command, Conviction } from '../control/command.ts';
+import { sessionIdBytes } from '../control/client-sessions.ts';
+import { type Command, type Conviction, noteBytesMax } from '../control/command.ts';
 import { rolesPerNodeMax } from '../identity.ts';
 import { counter, incarnation, label, nodeNumber, publicKey, signature } from './fields.ts';
 
 export const joinRequestBytesMax = 16_384;
 
 export const share: Codec<Share> = record<Share>({ signer: nodeNumber, signature });
+export const sessionId: Codec<Uint8Array> = fixedBytes(sessionIdBytes);
 const shares = list(share, controlNodesMax);
 const conviction: Codec<Conviction> = record<Conviction>({ number: nodeNumber, incarnation });
 
@@ -38,6 +40,10 @@ const codec: Codec<Command> = variants<Command>({
   'begin-amendment': [13, { at: counter, change: charterChange }],
   'complete-amendment': [14, { at: counter, shares }],
   'withdraw-amendment': [15, { at: counter }],
+  note: [
+    12,
+    { at: counter, by: nodeNumber, session: sessionId, since: counter, sequence: counter, text: bytes(noteBytesMax) },
+  ],
 });
 
 export function encodeCommand(command: Command): Uint8Array {

@@ -1,8 +1,12 @@
 /** Amending the charter through the log: who the control nodes are, and the epoch. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { toHex } from '../../src/bytes.ts';
 import { amendmentLifeMs, epochAgeMsMax, epochRemovedMax, isEpochDue } from '../../src/control/amending.ts';
+import { applyCommand } from '../../src/control/apply.ts';
+import type { Command } from '../../src/control/command.ts';
 import { decodeNumbers, numbersMax } from '../../src/control/number-set.ts';
+import { decodeState, encodeState, stateHash } from '../../src/control/state-snapshot.ts';
 import type { NodeNumber } from '../../src/identity.ts';
 import { foundedAt } from '../certificate/cluster.ts';
 import { Pane } from './pane.ts';
@@ -35,7 +39,7 @@ describe('the next epoch (HM-11)', () => {
     assert.equal(pane.state.removed.size, 0);
     assert(event?.kind === 'amended');
     assert.deepEqual(decodeNumbers(event.members, numbersMax), [1, 2, 3, stays]);
-    assert.deepEqual(pane.state.epochSince, { index: pane.log.length, at: pane.state.at });
+    assert.deepEqual(pane.state.epochSince, { index: pane.log.length, at: pane.state.at, members: event.members });
   });
 
   test('is not begun by fewer, by others, or twice with the same signatures', () => {
@@ -142,4 +146,20 @@ test('amendments are entries like others: whoever replays them holds the same ch
   for (const payload of pane.log) replayed.append(payload);
   assert.equal(replayed.hash, pane.hash);
   assert.equal(replayed.state.charter.length, 1);
+});
+
+test('a snapshot holds the charter, the epoch and the amendment under way', () => {
+  const pane = new Pane();
+  pane.admit();
+  pane.change(nextEpoch);
+  pane.change(completed(pane));
+  pane.change(nextEpoch);
+  const { genesis, hash } = pane.founders;
+  const restored = decodeState(encodeState(pane.state), genesis, hash);
+  assert(restored !== undefined);
+  assert.equal(toHex(stateHash(restored)), pane.hash);
+  assert.deepEqual([restored.epoch, restored.epochSince], [2, pane.state.epochSince]);
+  const complete = { ...completed(pane), at: pane.now } as Command;
+  for (const state of [pane.state, restored]) assert.equal(applyCommand(state, 99, complete).kind, 'changed');
+  assert.equal(toHex(stateHash(restored)), pane.hash);
 });

@@ -4,7 +4,8 @@ import { toHex } from '../../src/bytes.ts';
 import { majorityOf } from '../../src/certificate/certificate.ts';
 import { type Applied, applyCommand, type ControlEvent } from '../../src/control/apply.ts';
 import type { Command, CreateToken } from '../../src/control/command.ts';
-import { type AdmittedMember, ControlState, stateHash } from '../../src/control/control-state.ts';
+import { type AdmittedMember, ControlState } from '../../src/control/control-state.ts';
+import { stateHash } from '../../src/control/state-snapshot.ts';
 import type { ErrorCode } from '../../src/error.ts';
 import type { NodeNumber, WallMs } from '../../src/identity.ts';
 import { decodeCommand, encodeCommand } from '../../src/wire/command.ts';
@@ -27,7 +28,7 @@ export function createToken({ seed = tokenSeed, ...terms }: TokenTerms = {}): Un
 
 export class Pane {
   readonly founders: Founders;
-  readonly state: ControlState;
+  state: ControlState;
   readonly log: Uint8Array[] = [];
   now: WallMs = foundedAt + 10_000;
 
@@ -108,6 +109,7 @@ export function contents(state: ControlState): readonly unknown[] {
     state.nextNumber,
     state.brakeReleasedUntil,
     ...held,
+    ...state.sessions.kept.records,
   ];
 }
 

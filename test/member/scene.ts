@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { toHex } from '../../src/bytes.ts';
 import type { RoleDeclaration } from '../../src/certificate/join-request.ts';
 import { encode } from '../../src/codec.ts';
-import { stateHash } from '../../src/control/control-state.ts';
+import { stateHash } from '../../src/control/state-snapshot.ts';
 import { SimCluster, type SimClusterOptions, simRoles } from '../../src/sim/sim-cluster.ts';
 import type { SimNode } from '../../src/sim/sim-node.ts';
 import { digest } from '../../src/wire/peer-message.ts';

@@ -195,7 +195,7 @@ describe('on the wire', () => {
       numbered(Object.values(commands), encodeCommand),
       '1 raise-feature-level, 2 create-token, 3 revoke-token, 4 begin-admission, 5 complete-admission, ' +
         '6 withdraw-admission, 7 begin-removal, 8 complete-removal, 9 convict, 10 return, 11 release-brake, ' +
-        '13 begin-amendment, 14 complete-amendment, 15 withdraw-amendment',
+        '12 note, 13 begin-amendment, 14 complete-amendment, 15 withdraw-amendment',
     );
     const [reaped] = (unpack(encodeCommand(commands['begin-removal'])) as readonly unknown[]).slice(-1);
     assert.equal(reaped, 2);
