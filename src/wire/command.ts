@@ -32,7 +32,7 @@ const codec: Codec<Command> = variants<Command>({
   return: [10, { at: counter, number: nodeNumber, incarnation }],
   'release-brake': [11, { at: counter, until: counter }],
   note: [
-    12,
+    15,
     { at: counter, by: nodeNumber, session: sessionId, since: counter, sequence: counter, text: bytes(noteBytesMax) },
   ],
 });

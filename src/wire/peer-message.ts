@@ -20,13 +20,16 @@ import {
 import { type Config, configsPerRoleMax, configValueBytesMax, type HeldSeq } from '../config/config.ts';
 import { declarationsMax, membersMax } from '../control/admission-policy.ts';
 import { brakeReleaseMsMax } from '../control/apply.ts';
+import type { Turn } from '../control/client-sessions.ts';
+import { noteBytesMax } from '../control/command.ts';
 import type { PaneHealth } from '../control/keep-alive.ts';
+import { hashBytes } from '../crypto.ts';
 import type { Incarnation, LogIndex, NodeNumber, Term, WallMs } from '../identity.ts';
 import { rolesPerNodeMax } from '../identity.ts';
 import type { RaftMessage } from '../raft/message.ts';
 import type { LogEntry } from '../seam/log-store.ts';
 import type { Slice } from '../swim/slice.ts';
-import { joinRequestBytesMax, share } from './command.ts';
+import { joinRequestBytesMax, sessionId, share } from './command.ts';
 import { paneHealth } from './datagram.ts';
 import { counter, epoch, incarnation, label, labelOrEmpty, nodeNumber, publicKey, signature } from './fields.ts';
 import { entry, raftMessage } from './raft.ts';
@@ -46,7 +49,9 @@ export type PaneAsk =
       readonly notAfter: WallMs;
       readonly usesMax: number;
     }
-  | { readonly kind: 'revoke-token'; readonly publicKey: Uint8Array };
+  | { readonly kind: 'revoke-token'; readonly publicKey: Uint8Array }
+  /** Into the event log, once for each turn of the session. */
+  | ({ readonly kind: 'note'; readonly text: Uint8Array } & Turn);
 
 export type PeerRequest =
   /** A stranger may make this one and `reach`. `hops` counts how often it was passed on. */
@@ -133,6 +138,10 @@ export interface Decided {
 export interface LogPage {
   readonly entries: readonly LogEntry[];
   readonly commitIndex: LogIndex;
+  /** The first entry that is still kept. */
+  readonly first: LogIndex;
+  /** The hash of the one before that. */
+  readonly chain: Uint8Array;
 }
 
 /** One member as the pane lists it, for people. */
@@ -186,6 +195,8 @@ export interface ConfigPage {
 export const digestMembersMax = 1_024;
 export const factsNumbersMax = 256;
 export const logPageEntriesMax = 1_000;
+/** Payloads in one page, unless a single one takes more. */
+export const logPageBytesMax = 1_048_576;
 /** Removed numbers take one or two bytes each. */
 const removedBytesMax = 262_144;
 export const memberPageMax = 256;
@@ -208,6 +219,7 @@ const paneAsk: Codec<PaneAsk> = variants<PaneAsk>({
   'create-token': [3, { publicKey, roles: list(label, rolesPerNodeMax), notAfter: counter, usesMax: uint(1_000_000) }],
   'revoke-token': [4, { publicKey }],
   'release-brake': [5, { forMs: uint(brakeReleaseMsMax) }],
+  note: [6, { text: bytes(noteBytesMax), session: sessionId, since: counter, sequence: counter }],
 });
 
 export const peerRequest: Codec<PeerRequest> = variants<PeerRequest>({
@@ -272,6 +284,8 @@ export const decided: Codec<Decided> = record<Decided>({ index: counter });
 export const logPage: Codec<LogPage> = record<LogPage>({
   entries: list(entry, logPageEntriesMax),
   commitIndex: counter,
+  first: counter,
+  chain: fixedBytes(hashBytes),
 });
 const memberLine: Codec<MemberLine> = record<MemberLine>({
   number: nodeNumber,

@@ -112,6 +112,7 @@ export const asks: Examples<PaneAsk> = {
   'create-token': { kind: 'create-token', publicKey, roles: ['host'], notAfter: at, usesMax: 0 },
   'revoke-token': { kind: 'revoke-token', publicKey },
   'release-brake': { kind: 'release-brake', forMs: 600_000 },
+  note: { kind: 'note', session: filled(8, 9), since: 7, sequence: 2, text: utf8('deployed v42') },
 };
 
 export const requests: Examples<PeerRequest> = {

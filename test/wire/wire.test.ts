@@ -111,7 +111,7 @@ const formats: Readonly<Record<string, Format>> = {
   facts: ofCodec(facts, { members, declarations }),
   admissions: ofCodec(admission, { certificate, digest }),
   decisions: ofCodec(decided, { index: 0 }, { index: u48Max }),
-  'log pages': ofCodec(logPage, { entries: [entry], commitIndex: 11 }),
+  'log pages': ofCodec(logPage, { entries: [entry], commitIndex: 11, first: 3, chain: filled(32, 4) }),
   'pane statuses': ofCodec(
     paneStatus,
     ...(['follower', 'pre-candidate', 'candidate', 'leader'] as const).map((state) => ({
@@ -194,7 +194,7 @@ describe('on the wire', () => {
     assert.equal(
       numbered(Object.values(commands), encodeCommand),
       '1 raise-feature-level, 2 create-token, 3 revoke-token, 4 begin-admission, 5 complete-admission, ' +
-        '6 withdraw-admission, 7 begin-removal, 8 complete-removal, 9 convict, 10 return, 11 release-brake, 12 note',
+        '6 withdraw-admission, 7 begin-removal, 8 complete-removal, 9 convict, 10 return, 11 release-brake, 15 note',
     );
     const [reaped] = (unpack(encodeCommand(commands['begin-removal'])) as readonly unknown[]).slice(-1);
     assert.equal(reaped, 2);
@@ -234,7 +234,10 @@ describe('numbers on the wire', () => {
       { ...entry, index: huge },
     ];
     for (const each of [term, index])
-      assert.equal(decode(logPage, encode(logPage, { entries: [each], commitIndex: 1 })), undefined);
+      assert.equal(
+        decode(logPage, encode(logPage, { entries: [each], commitIndex: 1, first: 1, chain: filled(32, 0) })),
+        undefined,
+      );
     assert.equal(decode(digestCodec, encode(digestCodec, { ...digest, epoch: 2 ** 32 })), undefined);
     const answer = { ...datagramMessages['keep-alive-answer'], epoch: 2 ** 32 };
     assert.equal(decodeDatagramBody(encodeDatagramBody([answer])), undefined);
