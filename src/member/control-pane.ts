@@ -22,13 +22,14 @@ import type { RaftDatagram } from '../wire/datagram.ts';
 import type { Admission, BrakeStatus, MemberLine, MemberPage, PaneAsk, PaneStatus } from '../wire/peer-message.ts';
 import { memberPageMax } from '../wire/peer-message.ts';
 import { Admissions } from './admissions.ts';
-import { DecisionLog, type Verdict } from './decision-log.ts';
+import { DecisionLog } from './decision-log.ts';
 import { Housekeeping } from './housekeeping.ts';
 import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
+import { type NoteAsk, Notes } from './notes.ts';
 import type { Outbox } from './outbox.ts';
 import { PaneWatch } from './pane-health.ts';
-import { type PaneReply, refusalOf, type Then } from './pane-reply.ts';
+import { decidedReply, type Then } from './pane-reply.ts';
 import { RaftCourier } from './raft-courier.ts';
 import { Returns } from './returns.ts';
 import { charterSubject, Signatures } from './signatures.ts';
@@ -51,6 +52,7 @@ export class ControlPane {
   /** Since when this node leads: what it was told before says little about now. */
   private leadsSince: MonotonicMs = Number.POSITIVE_INFINITY;
   private readonly admissions: Admissions;
+  private readonly notes: Notes;
   private readonly returns: Returns;
   readonly views: Views;
   private readonly housekeeping: Housekeeping;
@@ -99,6 +101,7 @@ export class ControlPane {
       },
       parts.at.now,
     );
+    this.notes = new Notes(this.log);
   }
 
   get state(): ControlState {
@@ -212,10 +215,11 @@ export class ControlPane {
       then({ ok: false, error: this.returns.begin(from, ask.uptimeMs, at) }, at);
       return;
     }
-    this.decide(from, ask, then, at);
+    if (ask.kind === 'note') this.notes.write(from, ask, then, at);
+    else this.decide(from, ask, then, at);
   }
 
-  private decide(from: NodeNumber, ask: PaneAsk, then: Then<LogIndex>, at: Instant): void {
+  private decide(from: NodeNumber, ask: Exclude<PaneAsk, NoteAsk>, then: Then<LogIndex>, at: Instant): void {
     const command = this.commandFor(from, ask, at);
     if (command instanceof HivemindError || command === 'stands already') {
       then(command instanceof HivemindError ? { ok: false, error: command } : { ok: true, value: 0 }, at);
@@ -225,7 +229,11 @@ export class ControlPane {
   }
 
   /** What stands already needs no entry: an answer was lost, and the same is asked again. */
-  private commandFor(from: NodeNumber, ask: PaneAsk, at: Instant): Command | 'stands already' | HivemindError {
+  private commandFor(
+    from: NodeNumber,
+    ask: Exclude<PaneAsk, NoteAsk>,
+    at: Instant,
+  ): Command | 'stands already' | HivemindError {
     const dated = { at: at.wall };
     switch (ask.kind) {
       case 'remove':
@@ -436,10 +444,4 @@ export class ControlPane {
     const locator = this.membership.directory.get(number)?.locator?.bytes;
     return { number, name, roles, status, incarnation, since, locator };
   }
-}
-
-function decidedReply(verdict: Verdict): PaneReply<LogIndex> {
-  if (!verdict.ok) return verdict;
-  if (verdict.applied.kind === 'ignored') return { ok: false, error: refusalOf(verdict.applied) };
-  return { ok: true, value: verdict.index };
 }

@@ -12,6 +12,7 @@ import type { AddressedRaftMessage, RaftMessage } from '../raft/message.ts';
 import type { Raft } from '../raft/raft.ts';
 import { chainHash, chainStart, type LogEntry } from '../seam/log-store.ts';
 import { decodeCommand, encodeCommand } from '../wire/command.ts';
+import { type LogPage, logPageBytesMax, logPageEntriesMax } from '../wire/peer-message.ts';
 import type { Instant } from './instant.ts';
 import type { Outbox } from './outbox.ts';
 import type { RaftCourier } from './raft-courier.ts';
@@ -27,6 +28,9 @@ interface Proposal {
   readonly term: Term;
   readonly then: (verdict: Verdict, at: Instant) => void;
 }
+
+/** The first entry that is kept, with the hash of the one before: every log is whole, from its beginning on. */
+const firstKept = { index: 1, chain: chainStart } as const;
 
 export type OnApplied = (index: LogIndex, command: Command, applied: Applied, at: Instant) => void;
 
@@ -103,11 +107,34 @@ export class DecisionLog {
     return this.raft.nextTickAt();
   }
 
+  /** Whether this leader has applied all that earlier ones appended: then nothing is open but its own proposals. */
+  get isCaughtUp(): boolean {
+    return this.raft.termAt(this.state.appliedIndex) === this.raft.term;
+  }
+
+  /** Where the next proposal would stand. */
+  get nextIndex(): LogIndex {
+    return this.raft.lastIndex + 1;
+  }
+
   /** Committed entries from `from` on: the only ones that anybody is shown (HM-8). */
   committed(from: LogIndex, most: number): readonly LogEntry[] {
-    const last = this.state.appliedIndex;
-    const wanted = Math.min(most, Math.max(0, last - from + 1));
-    return wanted === 0 ? [] : this.raft.entriesFrom(Math.max(1, from), wanted);
+    const first = Math.max(firstKept.index, from);
+    const wanted = Math.min(most, Math.max(0, this.state.appliedIndex - first + 1));
+    return wanted === 0 ? [] : this.raft.entriesFrom(first, wanted);
+  }
+
+  /** The same as a page for readers: it ends early where its payloads would be too many bytes for one answer. */
+  page(from: LogIndex, most: number): LogPage {
+    const entries: LogEntry[] = [];
+    let bytes = 0;
+    for (const entry of this.committed(from, Math.min(most, logPageEntriesMax))) {
+      bytes += entry.payload.length;
+      if (bytes > logPageBytesMax && entries.length > 0) break;
+      entries.push(entry);
+    }
+    const { index: first, chain } = firstKept;
+    return { entries, commitIndex: this.state.appliedIndex, first, chain };
   }
 
   private pump(at: Instant): void {

@@ -273,8 +273,7 @@ export class Member {
       this.client.ask({ kind: 'log', from, most }, logPage, then, at);
       return;
     }
-    const entries = this.pane.log.committed(from, most);
-    then(this.own({ entries, commitIndex: this.pane.state.appliedIndex }), at);
+    then(this.own(this.pane.log.page(from, most)), at);
   }
 
   /** Fills the configs that a role performed here consumes; tells whom it asked (HM-25, HM-26). */

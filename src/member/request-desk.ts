@@ -209,10 +209,7 @@ export class RequestDesk {
   private onLog(id: number, { from, most }: RequestOf<'log'>): void {
     const { pane } = this.member;
     if (pane === undefined) this.refuseAsNoControlNode(id);
-    else {
-      const page = { entries: pane.log.committed(from, most), commitIndex: pane.state.appliedIndex };
-      this.outbox.answer(id, logPage, page);
-    }
+    else this.outbox.answer(id, logPage, pane.log.page(from, most));
   }
 
   private onRole(id: number, from: NodeNumber, { role, body }: RequestOf<'role'>): void {

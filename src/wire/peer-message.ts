@@ -23,13 +23,16 @@ import { type Config, configsPerRoleMax, configValueBytesMax, type HeldSeq } fro
 import { declarationsMax, membersMax } from '../control/admission-policy.ts';
 import type { CharterChange } from '../control/amending.ts';
 import { brakeReleaseMsMax } from '../control/apply.ts';
+import type { Turn } from '../control/client-sessions.ts';
+import { noteBytesMax } from '../control/command.ts';
 import type { PaneHealth } from '../control/keep-alive.ts';
+import { hashBytes } from '../crypto.ts';
 import type { Incarnation, LogIndex, NodeNumber, Term, WallMs } from '../identity.ts';
 import { rolesPerNodeMax } from '../identity.ts';
 import type { RaftMessage } from '../raft/message.ts';
 import type { LogEntry } from '../seam/log-store.ts';
 import type { Slice } from '../swim/slice.ts';
-import { charterChange, joinRequestBytesMax, share } from './command.ts';
+import { charterChange, joinRequestBytesMax, sessionId, share } from './command.ts';
 import { paneHealth } from './datagram.ts';
 import { counter, incarnation, label, labelOrEmpty, nodeNumber, publicKey, signature } from './fields.ts';
 import { entry, raftMessage } from './raft.ts';
@@ -51,7 +54,9 @@ export type PaneAsk =
     }
   | { readonly kind: 'revoke-token'; readonly publicKey: Uint8Array }
   /** Other control nodes, or the next epoch. */
-  | { readonly kind: 'amend'; readonly change: CharterChange };
+  | { readonly kind: 'amend'; readonly change: CharterChange }
+  /** Into the event log, once for each turn of the session. */
+  | ({ readonly kind: 'note'; readonly text: Uint8Array } & Turn);
 
 export type PeerRequest =
   /** A stranger may make this one and `reach`. `hops` counts how often it was passed on. */
@@ -147,6 +152,10 @@ export interface Decided {
 export interface LogPage {
   readonly entries: readonly LogEntry[];
   readonly commitIndex: LogIndex;
+  /** The first entry that is still kept. */
+  readonly first: LogIndex;
+  /** The hash of the one before that. */
+  readonly chain: Uint8Array;
 }
 
 /** One member as the pane lists it, for people. */
@@ -200,6 +209,8 @@ export interface ConfigPage {
 export const digestMembersMax = 1_024;
 export const factsNumbersMax = 256;
 export const logPageEntriesMax = 1_000;
+/** Payloads in one page, unless a single one takes more. */
+export const logPageBytesMax = 1_048_576;
 /** Removed numbers take one or two bytes each. */
 const removedBytesMax = 262_144;
 export const memberPageMax = 256;
@@ -223,6 +234,7 @@ const paneAsk: Codec<PaneAsk> = variants<PaneAsk>({
   'revoke-token': [4, { publicKey }],
   'release-brake': [5, { forMs: uint(brakeReleaseMsMax) }],
   amend: [6, { change: charterChange }],
+  note: [7, { text: bytes(noteBytesMax), session: sessionId, since: counter, sequence: counter }],
 });
 
 export const peerRequest: Codec<PeerRequest> = variants<PeerRequest>({
@@ -293,6 +305,8 @@ export const decided: Codec<Decided> = record<Decided>({ index: counter });
 export const logPage: Codec<LogPage> = record<LogPage>({
   entries: list(entry, logPageEntriesMax),
   commitIndex: counter,
+  first: counter,
+  chain: fixedBytes(hashBytes),
 });
 const memberLine: Codec<MemberLine> = record<MemberLine>({
   number: nodeNumber,

@@ -111,7 +111,7 @@ const formats: Readonly<Record<string, Format>> = {
   facts: ofCodec(facts, { members, declarations }),
   admissions: ofCodec(admission, { certificate, digest }),
   decisions: ofCodec(decided, { index: 0 }, { index: u48Max }),
-  'log pages': ofCodec(logPage, { entries: [entry], commitIndex: 11 }),
+  'log pages': ofCodec(logPage, { entries: [entry], commitIndex: 11, first: 3, chain: filled(32, 4) }),
   'pane statuses': ofCodec(
     paneStatus,
     ...(['follower', 'pre-candidate', 'candidate', 'leader'] as const).map((state) => ({
@@ -235,7 +235,10 @@ describe('numbers on the wire', () => {
       { ...entry, index: huge },
     ];
     for (const each of [term, index])
-      assert.equal(decode(logPage, encode(logPage, { entries: [each], commitIndex: 1 })), undefined);
+      assert.equal(
+        decode(logPage, encode(logPage, { entries: [each], commitIndex: 1, first: 1, chain: filled(32, 0) })),
+        undefined,
+      );
     assert.equal(decode(digestCodec, encode(digestCodec, { ...digest, logIndex: huge })), undefined);
     const answer = { ...datagramMessages['keep-alive-answer'], charter: huge };
     assert.equal(decodeDatagramBody(encodeDatagramBody([answer])), undefined);
