@@ -1,4 +1,4 @@
-/** `hivemind bench gossip`: measures real agents on this machine, beside serf's where that is installed. */
+/** `hivemind bench`: the one of the gossip, real agents beside serf's where that is installed, and the control pane's. */
 import { availableParallelism } from 'node:os';
 import { type Command, Option } from 'commander';
 import { HivemindError } from '../../src/error.ts';
@@ -7,6 +7,7 @@ import { exitCodes } from '../failure.ts';
 import { untilInterrupted } from '../interruption.ts';
 import { printAnswer, printLine, printNote } from '../output.ts';
 import { packageVersion } from '../version.ts';
+import { registerControlBench } from './control/command.ts';
 import { gossipCatalog, gossipMethod, measurementNames } from './gossip-catalog.ts';
 import { foundersCount, type ProductName, productNames } from './product.ts';
 
@@ -38,6 +39,7 @@ export function registerBench(program: Command): void {
     .action(async (flags: GossipFlags) => {
       process.exitCode = await benchGossip(flags);
     });
+  registerControlBench(bench);
 }
 
 async function benchGossip({ nodes, runs, only, json }: GossipFlags): Promise<number> {

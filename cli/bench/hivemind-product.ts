@@ -53,8 +53,13 @@ export class HivemindProduct implements Product {
   }
 
   async connect(place: AgentPlace, onEvent: (event: AgentEvent) => void): Promise<AgentLink> {
-    const client = await AgentClient.open({ socket: socketPath(this.socketFolder, `${place.name}.sock`) });
+    const client = await AgentClient.open({ socket: this.socketOf(place) });
     return new HivemindLink(client, onEvent);
+  }
+
+  /** The path of an agent's socket. */
+  socketOf({ name }: AgentPlace): string {
+    return socketPath(this.socketFolder, `${name}.sock`);
   }
 
   private get founders(): readonly AgentPlace[] {
