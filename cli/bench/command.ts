@@ -1,4 +1,4 @@
-/** `hivemind bench`: the one of the gossip, real agents beside serf's where that is installed, and the control pane's. */
+/** `hivemind bench gossip`: measures real agents on this machine, beside serf's where that is installed. */
 import { availableParallelism } from 'node:os';
 import { type Command, Option } from 'commander';
 import { HivemindError } from '../../src/error.ts';

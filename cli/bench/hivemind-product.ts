@@ -18,7 +18,7 @@ import {
   type Product,
 } from './product.ts';
 
-const network = '127.0.71';
+const networkDefault = '127.0.71';
 const firstGid = 71_001;
 /** The role with the least to do: a host without services. */
 const memberRole = 'host';
@@ -32,8 +32,11 @@ export class HivemindProduct implements Product {
   private readonly folder: string;
   private readonly program: readonly string[];
 
-  /** @param program the words after `node` that run `hivemind` */
-  constructor(folder: string, nodes: number, program: readonly string[]) {
+  /**
+   * @param program the words after `node` that run `hivemind`
+   * @param network 24 bits of loopback that nobody else uses
+   */
+  constructor(folder: string, nodes: number, program: readonly string[], network: string = networkDefault) {
     this.folder = folder;
     this.program = program;
     this.places = agentPlaces(network, firstGid, nodes);

@@ -14,6 +14,7 @@ import { type ControlProductName, controlProductNames } from './product.ts';
 const runsDefault = 3;
 const secondsDefault = 10;
 const busyDefault = 30;
+const failoversDefault = 5;
 const entriesDefault = 20_000;
 const second = 1_000;
 
@@ -21,6 +22,7 @@ interface ControlFlags {
   readonly runs: number;
   readonly seconds: number;
   readonly busy: number;
+  readonly failovers: number;
   readonly entries: number;
   readonly only?: ControlProductName;
   readonly json?: true;
@@ -36,6 +38,7 @@ export function registerControlBench(bench: Command): void {
     .option('--runs <count>', 'clusters of each product', parseCount(1), runsDefault)
     .option('--seconds <count>', 'how long each number of clients is measured', parseCount(1), secondsDefault)
     .option('--busy <seconds>', 'how long all processors are kept busy', parseCount(1), busyDefault)
+    .option('--failovers <count>', 'how often each run kills the leader', parseCount(1), failoversDefault)
     .option('--entries <count>', 'commits before a restart is measured', parseCount(1), entriesDefault)
     .addOption(new Option('--only <product>', 'measure one product').choices(controlProductNames))
     .option('--json', 'print all figures as one JSON object; progress goes to stderr')
@@ -44,7 +47,8 @@ export function registerControlBench(bench: Command): void {
     });
 }
 
-async function benchControl({ runs, seconds, busy, entries, only, json }: ControlFlags): Promise<number> {
+async function benchControl(flags: ControlFlags): Promise<number> {
+  const { runs, seconds, busy, failovers, entries, only, json } = flags;
   const signal = untilInterrupted();
   const [{ runControlBench }, { Report, renderResult }] = await Promise.all([
     import('./run.ts'),
@@ -59,6 +63,7 @@ async function benchControl({ runs, seconds, busy, entries, only, json }: Contro
     runs,
     loadMs: seconds * second,
     busyMs: busy * second,
+    failovers,
     entries,
     products: controlProductNames.filter((name) => versions[name] !== undefined),
     measurements: measurementNames,

@@ -16,6 +16,8 @@ const endHeaders = 0x4;
 const messageHeadBytes = 5;
 /** The peer may send 64 KiB unasked; a quarter of it is given back at a time. */
 const windowStepBytes = 16_384;
+/** Nor does this end send more than 64 KiB unasked: so many calls of the bench, of some 300 bytes each, stay below. */
+const callsInFlightMax = 128;
 
 const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 /** `:method: POST` and `:scheme: http`, by their places in HPACK's static table. */
@@ -24,7 +26,8 @@ const indexedHeaders = Buffer.from([0x83, 0x86]);
 interface Call {
   readonly resolve: (message: Uint8Array) => void;
   readonly reject: (error: HivemindError) => void;
-  message: Uint8Array | undefined;
+  /** What came of the answer's message, with its head. */
+  readonly pieces: Uint8Array[];
 }
 
 export class GrpcConnection {
@@ -53,16 +56,20 @@ export class GrpcConnection {
     return new GrpcConnection(socket, `${host}:${port}`);
   }
 
-  /** @throws HivemindError `refused` when the call fails, `address-unreachable` when the connection is gone */
+  /** @throws HivemindError `refused` when the call fails, `busy`, `address-unreachable` when the connection is gone */
   call(path: string, message: Uint8Array): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
       if (this.socket.destroyed) {
         reject(this.gone());
         return;
       }
+      if (this.calls.size >= callsInFlightMax) {
+        reject(new HivemindError('busy', `${this.where} has ${callsInFlightMax} calls open; wait for an answer.`));
+        return;
+      }
       const stream = this.nextStream;
       this.nextStream += 2;
-      this.calls.set(stream, { resolve, reject, message: undefined });
+      this.calls.set(stream, { resolve, reject, pieces: [] });
       const head = Buffer.alloc(messageHeadBytes);
       head.writeUInt32BE(message.length, 1);
       const asked = frame(frames.headers, endHeaders, stream, this.headersOf(path));
@@ -101,7 +108,7 @@ export class GrpcConnection {
     if (kind === frames.settings && (flags & acknowledged) === 0) this.answer(frames.settings);
     else if (kind === frames.ping && (flags & acknowledged) === 0) this.answer(frames.ping, payload);
     else if (kind === frames.goAway) this.socket.destroy();
-    else if (kind === frames.data) this.onMessage(stream, payload);
+    else if (kind === frames.data) this.onPiece(stream, payload);
     const isLast = (kind === frames.data || kind === frames.headers) && (flags & endStream) !== 0;
     if (isLast || kind === frames.reset) this.settle(stream);
   }
@@ -110,10 +117,9 @@ export class GrpcConnection {
     this.socket.write(frame(kind, acknowledged, 0, payload));
   }
 
-  /** The answers that the bench asks for are small: each is one frame. */
-  private onMessage(stream: number, payload: Uint8Array): void {
-    const call = this.calls.get(stream);
-    if (call !== undefined && payload.length >= messageHeadBytes) call.message = payload.slice(messageHeadBytes);
+  /** Where a window ends, the rest of a message comes in another frame. */
+  private onPiece(stream: number, payload: Uint8Array): void {
+    if (payload.length > 0) this.calls.get(stream)?.pieces.push(payload.slice());
     this.unreturnedBytes += payload.length;
     if (this.unreturnedBytes < windowStepBytes) return;
     const returned = Buffer.alloc(4);
@@ -126,8 +132,9 @@ export class GrpcConnection {
   private settle(stream: number): void {
     const call = this.calls.get(stream);
     this.calls.delete(stream);
-    if (call?.message !== undefined) call.resolve(call.message);
-    else call?.reject(new HivemindError('refused', `The server at ${this.where} refused a call; see its log.`));
+    if (call === undefined) return;
+    if (call.pieces.length > 0) call.resolve(Buffer.concat(call.pieces).subarray(messageHeadBytes));
+    else call.reject(new HivemindError('refused', `The server at ${this.where} refused a call; see its log.`));
   }
 
   private onClose(): void {

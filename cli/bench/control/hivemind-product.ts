@@ -5,6 +5,9 @@ import { HivemindProduct } from '../hivemind-product.ts';
 import { type AgentPlace, foundersCount, type Launch } from '../product.ts';
 import type { ControlProduct, Standing } from './product.ts';
 
+/** Beside that of the bench of the gossip, so that both may run. */
+const network = '127.0.72';
+
 export class HivemindControl implements ControlProduct {
   readonly name = 'hivemind' as const;
   readonly places: readonly AgentPlace[];
@@ -13,7 +16,7 @@ export class HivemindControl implements ControlProduct {
 
   /** @param program the words after `node` that run `hivemind` */
   constructor(folder: string, program: readonly string[]) {
-    this.agents = new HivemindProduct(folder, foundersCount, program);
+    this.agents = new HivemindProduct(folder, foundersCount, program, network);
     this.places = this.agents.places;
     this.ports = [this.agents.port];
   }

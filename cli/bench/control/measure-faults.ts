@@ -9,15 +9,13 @@ import type { ControlCluster } from './cluster.ts';
 import { quantile, rateOf } from './measure-load.ts';
 import { commitPatienceMs, type Writer } from './writer.ts';
 
-/** How often one run kills the leader. */
-const failovers = 5;
 /** Between a recovery and the next kill: whatever followed from the last one is over. */
 const settlingMs = 2_000;
 /** Each survivor is asked for a new commit so often: whatever becomes of the last one, the next may succeed. */
 const attemptPeriodMs = 20;
 
 /** A client does not know who leads next: it asks all survivors, and the first answer counts. */
-export async function measureFailover(cluster: ControlCluster): Promise<readonly ControlSample[]> {
+export async function measureFailover(cluster: ControlCluster, failovers: number): Promise<readonly ControlSample[]> {
   const samples: ControlSample[] = [];
   for (let turn = 0; turn < failovers; turn++) {
     const leader = await cluster.leader();

@@ -20,6 +20,8 @@ export interface ControlPlan {
   readonly loadMs: number;
   /** How long all processors are kept busy. */
   readonly busyMs: number;
+  /** How often each run kills the leader. */
+  readonly failovers: number;
   /** Commits before a restart is measured. */
   readonly entries: number;
   readonly products: readonly ControlProductName[];
@@ -87,7 +89,7 @@ async function runProduct(plan: ControlPlan, name: ControlProductName, run: numb
 async function samplesOf(
   cluster: ControlCluster,
   measurement: MeasurementName,
-  { loadMs, busyMs, entries }: ControlPlan,
+  { loadMs, failovers, busyMs, entries }: ControlPlan,
 ): Promise<readonly ControlSample[]> {
   switch (measurement) {
     case 'single':
@@ -95,7 +97,7 @@ async function samplesOf(
     case 'crowd':
       return await measureCrowd(cluster, loadMs);
     case 'failover':
-      return await measureFailover(cluster);
+      return await measureFailover(cluster, failovers);
     case 'busy':
       return await measureBusy(cluster, busyMs);
     case 'restart':
