@@ -11,7 +11,10 @@ export interface AgentBench {
   readonly flags: readonly string[];
 }
 
-export const agentBenches: readonly AgentBench[] = [{ name: 'gossip', flags: ['--nodes', '16', '--runs', '1'] }];
+export const agentBenches: readonly AgentBench[] = [
+  { name: 'gossip', flags: ['--nodes', '16', '--runs', '1'] },
+  { name: 'control', flags: ['--runs', '1', '--seconds', '5', '--busy', '10'] },
+];
 
 /**
  * Builds the program and runs it; its figures go to standard output, or come back as its JSON.

@@ -7,7 +7,8 @@ import { exitCodes } from '../failure.ts';
 import { untilInterrupted } from '../interruption.ts';
 import { printAnswer, printLine, printNote } from '../output.ts';
 import { packageVersion } from '../version.ts';
-import { measurementNames } from './figure.ts';
+import { registerControlBench } from './control/command.ts';
+import { gossipCatalog, gossipMethod, measurementNames } from './gossip-catalog.ts';
 import { foundersCount, type ProductName, productNames } from './product.ts';
 
 const nodesDefault = 16;
@@ -38,6 +39,7 @@ export function registerBench(program: Command): void {
     .action(async (flags: GossipFlags) => {
       process.exitCode = await benchGossip(flags);
     });
+  registerControlBench(bench);
 }
 
 async function benchGossip({ nodes, runs, only, json }: GossipFlags): Promise<number> {
@@ -48,11 +50,15 @@ async function benchGossip({ nodes, runs, only, json }: GossipFlags): Promise<nu
   const versions = await findVersions(only);
   const products = productNames.filter((name) => versions[name] !== undefined);
   const machine = { processors: availableParallelism(), node: process.version };
-  const report = new Report({ nodes, runs, machine, versions }, json ? printNote : printLine);
+  const report = new Report(
+    gossipCatalog,
+    { nodes, runs, machine, versions, method: gossipMethod },
+    json ? printNote : printLine,
+  );
   if (only === undefined && versions.serf === undefined) report.omit('serf, which is not installed.');
   const program = [...process.execArgv, process.argv[1] as string];
   await runBench({ nodes, runs, products, measurements: measurementNames, program, report, signal });
-  printAnswer(report.result(), json === true, (result) => `\n${renderResult(result)}`);
+  printAnswer(report.result(), json === true, (result) => `\n${renderResult(gossipCatalog, result)}`);
   return report.hasFailed ? exitCodes.failed : exitCodes.done;
 }
 

@@ -1,50 +1,28 @@
-/** The figures that the bench gives: what each one is, and what several samples of it come to. */
+/** What the figures of a bench are made of: a unit, samples, and what several samples come to. */
 
-export const measurementNames = ['join', 'events', 'crash', 'stall', 'stop', 'cut', 'rest'] as const;
-export type MeasurementName = (typeof measurementNames)[number];
+export type Unit = 'ms' | 'us' | 'count' | 'per-second' | 'bytes-per-second' | 'percent' | 'kib';
 
-/** How each measurement is called beside its figures. */
-export const measurementTitles: Readonly<Record<MeasurementName, string>> = {
-  join: 'mass join',
-  events: 'events',
-  crash: 'SIGKILL',
-  stall: 'SIGSTOP for 3 s',
-  stop: 'SIGSTOP for 30 s',
-  cut: 'all packets dropped',
-  rest: 'at rest',
-};
-
-export type Unit = 'ms' | 'count' | 'per-second' | 'bytes-per-second' | 'percent' | 'kib';
-
-export type FigureName =
-  | 'join-listening'
-  | 'join-half'
-  | 'join-last'
-  | 'join-missing'
-  | 'join-false-downs'
-  | 'event-last'
-  | 'event-missing'
-  | 'burst-last'
-  | 'burst-missing'
-  | `${'crash' | 'cut' | 'stop'}-${'first' | 'all' | 'uninformed' | 'false-downs' | 'back' | 'back-missing'}`
-  | 'stall-convictions'
-  | 'stall-false-downs'
-  | 'rest-datagrams'
-  | 'rest-datagram-bytes'
-  | 'rest-segments'
-  | 'rest-segment-bytes'
-  | 'rest-cpu'
-  | 'rest-memory';
-
-export interface FigureDefinition {
+export interface FigureDefinition<MeasurementName extends string> {
   readonly measurement: MeasurementName;
   readonly about: string;
   readonly unit: Unit;
 }
 
-export interface Sample {
+export interface Sample<FigureName extends string> {
   readonly figure: FigureName;
   readonly value: number;
+}
+
+/** All that one bench measures, and how it tells of it. */
+export interface Catalog<MeasurementName extends string, FigureName extends string, Peer extends string> {
+  /** The product that is measured beside hivemind. */
+  readonly peer: Peer;
+  /** What it calls one process of a cluster, in the plural. */
+  readonly places: string;
+  /** How each measurement is called beside its figures. */
+  readonly titles: Readonly<Record<MeasurementName, string>>;
+  /** In the order in which they are shown. */
+  readonly figures: Readonly<Record<FigureName, FigureDefinition<MeasurementName>>>;
 }
 
 /** Of all samples of one figure. */
@@ -53,54 +31,6 @@ export interface Spread {
   readonly median: number;
   readonly max: number;
   readonly samples: number;
-}
-
-type FailureFigure<M extends MeasurementName> =
-  | `${M}-first`
-  | `${M}-all`
-  | `${M}-uninformed`
-  | `${M}-false-downs`
-  | `${M}-back`
-  | `${M}-back-missing`;
-
-/** In the order in which they are shown. */
-export const figures: Readonly<Record<FigureName, FigureDefinition>> = {
-  'join-listening': { measurement: 'join', about: 'last listener, after the first start', unit: 'ms' },
-  'join-half': { measurement: 'join', about: 'half list all, after the last listener', unit: 'ms' },
-  'join-last': { measurement: 'join', about: 'the last one lists all', unit: 'ms' },
-  'join-missing': { measurement: 'join', about: 'not listed', unit: 'count' },
-  'join-false-downs': { measurement: 'join', about: 'false downs', unit: 'count' },
-  'event-last': { measurement: 'events', about: 'one event at the last agent', unit: 'ms' },
-  'event-missing': { measurement: 'events', about: 'receipts missing of 20 such', unit: 'count' },
-  'burst-last': { measurement: 'events', about: '50 in a row, the last receipt', unit: 'ms' },
-  'burst-missing': { measurement: 'events', about: 'receipts missing of the 50', unit: 'count' },
-  ...failureFigures('crash', 'it and all list all again, after its restart'),
-  'stall-convictions': { measurement: 'stall', about: 'survivors that listed it down', unit: 'count' },
-  'stall-false-downs': { measurement: 'stall', about: 'false downs of others', unit: 'count' },
-  ...failureFigures('stop', 'it and all list all again, after SIGCONT'),
-  ...failureFigures('cut', 'it and all list all again, after mending'),
-  'rest-datagrams': { measurement: 'rest', about: 'datagrams sent by one agent', unit: 'per-second' },
-  'rest-datagram-bytes': { measurement: 'rest', about: 'bytes in them', unit: 'bytes-per-second' },
-  'rest-segments': { measurement: 'rest', about: 'TCP packets sent by one agent', unit: 'per-second' },
-  'rest-segment-bytes': { measurement: 'rest', about: 'bytes in them', unit: 'bytes-per-second' },
-  'rest-cpu': { measurement: 'rest', about: 'CPU of one agent', unit: 'percent' },
-  'rest-memory': { measurement: 'rest', about: 'resident memory of one agent', unit: 'kib' },
-};
-
-function failureFigures<M extends 'crash' | 'cut' | 'stop'>(
-  measurement: M,
-  back: string,
-): Record<FailureFigure<M>, FigureDefinition> {
-  const figure = (about: string, unit: Unit): FigureDefinition => ({ measurement, about, unit });
-  const defined: Record<string, FigureDefinition> = {
-    [`${measurement}-first`]: figure('the first survivor lists it down', 'ms'),
-    [`${measurement}-all`]: figure('all survivors list it down', 'ms'),
-    [`${measurement}-uninformed`]: figure('survivors that never did', 'count'),
-    [`${measurement}-false-downs`]: figure('false downs of others', 'count'),
-    [`${measurement}-back`]: figure(back, 'ms'),
-    [`${measurement}-back-missing`]: figure('not listed at the end', 'count'),
-  };
-  return defined as Record<FailureFigure<M>, FigureDefinition>;
 }
 
 /** Nothing of no samples. */
@@ -122,7 +52,9 @@ function medianOf(sorted: readonly number[]): number {
 export function figureText(value: number, unit: Unit): string {
   switch (unit) {
     case 'ms':
-      return value < 1_000 ? `${Math.round(value)} ms` : `${short(value / 1_000)} s`;
+      return value < 1_000 ? `${short(value)} ms` : `${short(value / 1_000)} s`;
+    case 'us':
+      return `${short(value)} µs`;
     case 'count':
       return String(Math.round(value * 10) / 10);
     case 'per-second':

@@ -18,7 +18,7 @@ import {
   type Product,
 } from './product.ts';
 
-const network = '127.0.71';
+const networkDefault = '127.0.71';
 const firstGid = 71_001;
 /** The role with the least to do: a host without services. */
 const memberRole = 'host';
@@ -32,8 +32,11 @@ export class HivemindProduct implements Product {
   private readonly folder: string;
   private readonly program: readonly string[];
 
-  /** @param program the words after `node` that run `hivemind` */
-  constructor(folder: string, nodes: number, program: readonly string[]) {
+  /**
+   * @param program the words after `node` that run `hivemind`
+   * @param network 24 bits of loopback that nobody else uses
+   */
+  constructor(folder: string, nodes: number, program: readonly string[], network: string = networkDefault) {
     this.folder = folder;
     this.program = program;
     this.places = agentPlaces(network, firstGid, nodes);
@@ -53,8 +56,13 @@ export class HivemindProduct implements Product {
   }
 
   async connect(place: AgentPlace, onEvent: (event: AgentEvent) => void): Promise<AgentLink> {
-    const client = await AgentClient.open({ socket: socketPath(this.socketFolder, `${place.name}.sock`) });
+    const client = await AgentClient.open({ socket: this.socketOf(place) });
     return new HivemindLink(client, onEvent);
+  }
+
+  /** The path of an agent's socket. */
+  socketOf({ name }: AgentPlace): string {
+    return socketPath(this.socketFolder, `${name}.sock`);
   }
 
   private get founders(): readonly AgentPlace[] {

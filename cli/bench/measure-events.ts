@@ -1,6 +1,7 @@
 /** User events: how soon is one at the last agent, and does each arrive everywhere? */
+
 import type { Cluster } from './cluster.ts';
-import type { Sample } from './figure.ts';
+import type { GossipSample } from './gossip-catalog.ts';
 
 const singles = 20;
 const burst = 50;
@@ -8,8 +9,8 @@ const burst = 50;
 const patienceMs = 20_000;
 const eventName = 'bench';
 
-export async function measureEvents(cluster: Cluster): Promise<readonly Sample[]> {
-  const samples: Sample[] = [];
+export async function measureEvents(cluster: Cluster): Promise<readonly GossipSample[]> {
+  const samples: GossipSample[] = [];
   let singlesMissing = 0;
   for (let index = 0; index < singles; index++) {
     const { lastMs, missing } = await send(cluster, senderOf(cluster, index), [`single-${index}`]);

@@ -1,6 +1,7 @@
 /** One member dies, vanishes or stalls: when do the survivors know, do they err, and does it come back by itself? */
+
 import type { Cluster } from './cluster.ts';
-import type { Sample } from './figure.ts';
+import type { GossipSample } from './gossip-catalog.ts';
 
 /** A member that nobody lists down by then never will be. */
 const convictionPatienceMs = 60_000;
@@ -13,14 +14,14 @@ const stallAftermathMs = 12_000;
 /** Who was alone suspected others, and holds them for down when that runs out: after half a minute, at serf. */
 const cutAftermathMs = 30_000;
 
-export async function measureCrash(cluster: Cluster, subject: string): Promise<readonly Sample[]> {
+export async function measureCrash(cluster: Cluster, subject: string): Promise<readonly GossipSample[]> {
   const jury = new Jury(cluster, subject);
   await cluster.kill(subject);
   await jury.untilAllKnow(convictionPatienceMs);
   return await verdictAndReturn(cluster, jury, 'crash', () => cluster.restart(subject));
 }
 
-export async function measureCut(cluster: Cluster, subject: string): Promise<readonly Sample[]> {
+export async function measureCut(cluster: Cluster, subject: string): Promise<readonly GossipSample[]> {
   const jury = new Jury(cluster, subject);
   jury.hearsSubject = false;
   await cluster.cut(subject);
@@ -28,7 +29,7 @@ export async function measureCut(cluster: Cluster, subject: string): Promise<rea
   return await verdictAndReturn(cluster, jury, 'cut', () => cluster.mend());
 }
 
-export async function measureShortStall(cluster: Cluster, subject: string): Promise<readonly Sample[]> {
+export async function measureShortStall(cluster: Cluster, subject: string): Promise<readonly GossipSample[]> {
   const jury = new Jury(cluster, subject);
   cluster.stall(subject);
   await cluster.pause(shortStallMs);
@@ -41,7 +42,7 @@ export async function measureShortStall(cluster: Cluster, subject: string): Prom
   ];
 }
 
-export async function measureLongStall(cluster: Cluster, subject: string): Promise<readonly Sample[]> {
+export async function measureLongStall(cluster: Cluster, subject: string): Promise<readonly GossipSample[]> {
   const jury = new Jury(cluster, subject);
   const startedAt = performance.now();
   cluster.stall(subject);
@@ -81,7 +82,7 @@ class Jury {
     return this.knownAtMs.size;
   }
 
-  verdict(failure: Failure): readonly Sample[] {
+  verdict(failure: Failure): readonly GossipSample[] {
     const times = [...this.knownAtMs.values()].map((atMs) => atMs - this.startedAt).sort((a, b) => a - b);
     const [first, last] = [times[0], times[this.survivors - 1]];
     return [
@@ -107,7 +108,7 @@ async function verdictAndReturn(
   jury: Jury,
   failure: Failure,
   help: () => void | Promise<void>,
-): Promise<readonly Sample[]> {
+): Promise<readonly GossipSample[]> {
   const startedAt = performance.now();
   await help();
   jury.hearsSubject = true;

@@ -1,11 +1,12 @@
 /** All members start at once, each joining by itself: when does everybody know everybody? */
+
 import type { Cluster } from './cluster.ts';
-import type { Sample } from './figure.ts';
+import type { GossipSample } from './gossip-catalog.ts';
 
 /** An agent that missed something waits for its next exchange of lists, which may take a minute or more. */
 const patienceMs = 180_000;
 
-export async function measureJoin(cluster: Cluster): Promise<readonly Sample[]> {
+export async function measureJoin(cluster: Cluster): Promise<readonly GossipSample[]> {
   await cluster.found();
   let falseDowns = 0;
   /** When each agent listed all for the first time. */

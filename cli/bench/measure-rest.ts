@@ -1,7 +1,8 @@
 /** What an idle agent costs: what it sends, its processor time and its memory. */
+
 import type { Cluster } from './cluster.ts';
-import type { Sample } from './figure.ts';
 import type { Traffic } from './firewall.ts';
+import type { GossipSample } from './gossip-catalog.ts';
 import { usageOf } from './proc.ts';
 
 /** What was said about the last change has been repeated often enough by then. */
@@ -9,7 +10,7 @@ const settlingMs = 5_000;
 const restMs = 30_000;
 const second = 1_000;
 
-export async function measureRest(cluster: Cluster): Promise<readonly Sample[]> {
+export async function measureRest(cluster: Cluster): Promise<readonly GossipSample[]> {
   await cluster.pause(settlingMs);
   const before = await look(cluster);
   await cluster.pause(restMs);
@@ -28,7 +29,7 @@ function trafficSamples(
   before: Traffic | undefined,
   after: Traffic | undefined,
   perSecond: (from: number, to: number) => number,
-): readonly Sample[] {
+): readonly GossipSample[] {
   if (before === undefined || after === undefined) return [];
   return [
     { figure: 'rest-datagrams', value: perSecond(before.datagrams, after.datagrams) },

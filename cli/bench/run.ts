@@ -6,15 +6,15 @@ import { AssertionError } from '../../src/assert.ts';
 import { HivemindError, toHivemindError } from '../../src/error.ts';
 import { isFree } from '../dev/ports.ts';
 import { Cluster } from './cluster.ts';
-import { type MeasurementName, measurementTitles, type Sample } from './figure.ts';
+
 import { Firewall } from './firewall.ts';
+import { type GossipReport, type GossipSample, gossipCatalog, type MeasurementName } from './gossip-catalog.ts';
 import { HivemindProduct } from './hivemind-product.ts';
 import { measureEvents } from './measure-events.ts';
 import { measureCrash, measureCut, measureLongStall, measureShortStall } from './measure-failure.ts';
 import { measureJoin } from './measure-join.ts';
 import { measureRest } from './measure-rest.ts';
 import type { Product, ProductName } from './product.ts';
-import type { Report } from './report.ts';
 import { SerfProduct } from './serf-product.ts';
 
 /** Two measurements do not disturb each other: all must list all again before the next one. */
@@ -30,7 +30,7 @@ export interface BenchPlan {
   readonly measurements: readonly MeasurementName[];
   /** The words after `node` that run `hivemind`. */
   readonly program: readonly string[];
-  readonly report: Report;
+  readonly report: GossipReport;
   readonly signal: AbortSignal;
 }
 
@@ -78,7 +78,7 @@ async function openFirewall(plan: BenchPlan, products: readonly Product[]): Prom
     return await Firewall.open(products.flatMap(({ places }) => places));
   } catch (thrown) {
     const { message } = toHivemindError(thrown);
-    plan.report.omit(`"${measurementTitles.cut}", and the traffic at rest. ${message}`);
+    plan.report.omit(`"${gossipCatalog.titles.cut}", and the traffic at rest. ${message}`);
     return undefined;
   }
 }
@@ -125,7 +125,7 @@ class BenchRun {
     }
   }
 
-  private async samplesOf(cluster: Cluster, measurement: MeasurementName): Promise<readonly Sample[]> {
+  private async samplesOf(cluster: Cluster, measurement: MeasurementName): Promise<readonly GossipSample[]> {
     switch (measurement) {
       case 'join':
         return await measureJoin(cluster);

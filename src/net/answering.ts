@@ -11,12 +11,38 @@ export interface Call {
   item(body: Uint8Array): boolean;
 }
 
+class RunningCall implements Call {
+  isCancelled = false;
+  private readonly send: (body: Uint8Array) => boolean;
+  /** Made for handlers that look at the signal: for the others it would cost more than reading their request. */
+  private controller: AbortController | undefined;
+
+  constructor(send: (body: Uint8Array) => boolean) {
+    this.send = send;
+  }
+
+  get signal(): AbortSignal {
+    this.controller ??= new AbortController();
+    if (this.isCancelled) this.controller.abort();
+    return this.controller.signal;
+  }
+
+  item(body: Uint8Array): boolean {
+    return !this.isCancelled && this.send(body);
+  }
+
+  cancel(): void {
+    this.isCancelled = true;
+    this.controller?.abort();
+  }
+}
+
 /** The answering end of a connection: runs the handlers, within a limit, and sends what they give or throw. */
 export class Answering {
   private readonly socket: FrameSocket;
   private readonly inFlightMax: number;
   private readonly log: Logger;
-  private readonly calls = new Map<number, AbortController>();
+  private readonly calls = new Map<number, RunningCall>();
 
   constructor(socket: FrameSocket, inFlightMax: number, log: Logger) {
     this.socket = socket;
@@ -38,24 +64,21 @@ export class Answering {
 
   /** The handler may run on, and counts until it ends; its answer goes nowhere. */
   cancel(id: number): void {
-    this.calls.get(id)?.abort();
+    this.calls.get(id)?.cancel();
   }
 
   cancelAll(): void {
-    for (const call of this.calls.values()) call.abort();
+    for (const call of this.calls.values()) call.cancel();
   }
 
   private async run(id: number, work: (call: Call) => Promise<Uint8Array>): Promise<void> {
-    const controller = new AbortController();
-    const { signal } = controller;
-    this.calls.set(id, controller);
-    const item = (body: Uint8Array): boolean =>
-      !signal.aborted && this.socket.send({ kind: 'item', id, body }) === 'sent';
+    const call = new RunningCall((body) => this.socket.send({ kind: 'item', id, body }) === 'sent');
+    this.calls.set(id, call);
     try {
-      const body = await work({ signal, item });
-      if (!signal.aborted) this.answer({ kind: 'answer', id, body });
+      const body = await work(call);
+      if (!call.isCancelled) this.answer({ kind: 'answer', id, body });
     } catch (thrown) {
-      if (!signal.aborted) this.fail(id, thrown);
+      if (!call.isCancelled) this.fail(id, thrown);
     } finally {
       this.calls.delete(id);
     }

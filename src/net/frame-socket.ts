@@ -72,7 +72,7 @@ export class FrameSocket {
     const bytes = encodeFrame(frame);
     if (!fitsFrame(bytes, this.outgoingBytesMax)) return 'too-large';
     if (this.stream.writableLength + bytes.length > queuedBytesMax) return 'full';
-    this.stream.write(bytes);
+    this.write(bytes);
     return 'sent';
   }
 
@@ -80,7 +80,7 @@ export class FrameSocket {
   notify(frame: Frame): void {
     if (this.closing) return;
     if (this.stream.writableLength > queuedBytesMax + queuedNoticeBytesMax) this.destroy('broken');
-    else this.stream.write(encodeFrame(frame));
+    else this.write(encodeFrame(frame));
   }
 
   /**
@@ -101,6 +101,15 @@ export class FrameSocket {
   destroy(reason: CloseReason): void {
     this.closing ??= reason;
     this.stream.destroy();
+  }
+
+  /** All that is sent in one turn leaves in one system call, and over TLS in one record. */
+  private write(bytes: Uint8Array): void {
+    if (this.stream.writableCorked === 0) {
+      this.stream.cork();
+      process.nextTick(() => this.stream.uncork());
+    }
+    this.stream.write(bytes);
   }
 
   private onData(chunk: Uint8Array): void {

@@ -3,11 +3,12 @@ import { existsSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { Command } from 'commander';
 import { registerBench } from '../../cli/bench/command.ts';
-import { figures, figureText, type Sample, spreadOf } from '../../cli/bench/figure.ts';
+import { figureText, spreadOf } from '../../cli/bench/figure.ts';
 import { trafficIn } from '../../cli/bench/firewall.ts';
+import { type GossipReport, type GossipSample, gossipCatalog } from '../../cli/bench/gossip-catalog.ts';
 import { agentEventOf, HivemindProduct } from '../../cli/bench/hivemind-product.ts';
 import { cpuMsIn, listenersIn, residentKiBIn, usageOf } from '../../cli/bench/proc.ts';
-import { type BenchResult, Report, renderResult } from '../../cli/bench/report.ts';
+import { Report, renderResult } from '../../cli/bench/report.ts';
 import { runBench } from '../../cli/bench/run.ts';
 import { agentEventIn, SerfProduct, serfVersion } from '../../cli/bench/serf-product.ts';
 import { compile, program } from '../integration/processes.ts';
@@ -17,6 +18,7 @@ const ground = {
   runs: 2,
   machine: { processors: 2, node: 'v20.19.0' },
   versions: { hivemind: 'hivemind 1' },
+  method: [],
 };
 
 describe('figures', () => {
@@ -29,6 +31,8 @@ describe('figures', () => {
   test('a figure is told with its unit and with three digits that mean something', () => {
     assert.equal(figureText(812.4, 'ms'), '812 ms');
     assert.equal(figureText(1_237, 'ms'), '1.24 s');
+    assert.equal(figureText(1.0449, 'ms'), '1.04 ms');
+    assert.equal(figureText(131.2, 'us'), '131 µs');
     assert.equal(figureText(14.7 * 1_024, 'kib'), '14.7 MiB');
     assert.equal(figureText(0.2148, 'percent'), '0.215 %');
     assert.equal(figureText(1_271.3, 'bytes-per-second'), '1271 B/s');
@@ -37,14 +41,14 @@ describe('figures', () => {
 });
 
 describe('the report', () => {
-  const samplesOf = (value: number): readonly Sample[] => [
+  const samplesOf = (value: number): readonly GossipSample[] => [
     { figure: 'crash-first', value },
     { figure: 'crash-uninformed', value: 0 },
   ];
 
-  function filled(): { readonly result: BenchResult; readonly lines: readonly string[] } {
+  function filled(): { readonly result: ReturnType<GossipReport['result']>; readonly lines: readonly string[] } {
     const lines: string[] = [];
-    const report = new Report(ground, (line) => lines.push(line));
+    const report = new Report(gossipCatalog, ground, (line) => lines.push(line));
     for (const value of [1_000, 3_000]) report.add('hivemind', 1, 'crash', samplesOf(value));
     report.add('serf', 2, 'crash', samplesOf(8_000));
     report.fail('serf', 2, 'cut', 'it ended.');
@@ -66,11 +70,11 @@ describe('the report', () => {
     const { lines, result } = filled();
     assert.equal(lines.length, 5);
     assert.match(lines[0] ?? '', /^hivemind {2}run 1 of 2 {2}SIGKILL: the first survivor lists it down 1 s; /);
-    assert.match(renderResult(result), /SIGKILL .* 1 s \/ 2 s \/ 3 s .* 0\.25 × serf$/m);
+    assert.match(renderResult(gossipCatalog, result), /SIGKILL .* 1 s \/ 2 s \/ 3 s .* 0\.25 × serf$/m);
   });
 
   test('every figure says what it is about', () => {
-    for (const [name, { about }] of Object.entries(figures)) assert(about.length > 3, name);
+    for (const [name, { about }] of Object.entries(gossipCatalog.figures)) assert(about.length > 3, name);
   });
 });
 
@@ -155,7 +159,7 @@ describe('hivemind bench gossip', () => {
     timeout: 120_000,
   }, async () => {
     await compile();
-    const report = new Report({ ...ground, runs: 1 }, () => {});
+    const report = new Report(gossipCatalog, { ...ground, runs: 1 }, () => {});
     const products = (await serfVersion()) === undefined ? (['hivemind'] as const) : (['hivemind', 'serf'] as const);
     const { signal } = new AbortController();
     const plan = { nodes: 4, runs: 1, products, program: [program], report, signal };

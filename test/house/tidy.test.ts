@@ -111,6 +111,7 @@ describe('the house is tidy', () => {
 
 /** Where a program or an importing package starts to read. */
 const entries = [
+  'cli/bench/control/client-process.ts',
   'src/index.ts',
   'src/role/role.ts',
   'src/sim/sim.ts',
