@@ -16,8 +16,10 @@ const sentences: Readonly<Partial<Record<MemberEvent['kind'], Sentence>>> = {
       ? `too many are accused at once to be convicted: ${firstOf(textsIn(accused))}; see \`hivemind brake status\``
       : 'convictions go on',
   amended: ({ epoch, control }) => `epoch ${epoch}; control nodes are ${listed(textsIn(control))}`,
-  'datagrams-blocked': ({ endpoints }, node) =>
-    `${node} answers by TCP, not by UDP: open UDP ${listed(textsIn(endpoints))} between it and this node`,
+  'datagrams-blocked': ({ endpoints, isOwn }, node) =>
+    isOwn === true
+      ? `nobody answers this node by UDP, and they do by TCP: open UDP ${listed(textsIn(endpoints))} on this machine`
+      : `${node} answers by TCP, not by UDP: open UDP ${listed(textsIn(endpoints))} between it and this node`,
   'datagrams-open': (_detail, node) => `${node} answers by UDP again`,
 };
 

@@ -86,7 +86,13 @@ export type MemberEvent =
   | { readonly kind: 'restarted'; readonly number: NodeNumber }
   | { readonly kind: 'removed-me' }
   /** Datagrams to and from this member do not pass, though streams do: a port is blocked. */
-  | { readonly kind: 'datagrams-blocked'; readonly number: NodeNumber; readonly endpoints: readonly Endpoint[] }
+  | {
+      readonly kind: 'datagrams-blocked';
+      readonly number: NodeNumber;
+      readonly endpoints: readonly Endpoint[];
+      /** It is this node, which nobody answers by datagram. */
+      readonly isOwn: boolean;
+    }
   | { readonly kind: 'datagrams-open'; readonly number: NodeNumber }
   /** The charter was amended: the epoch, and who the control nodes are now. */
   | { readonly kind: 'amended'; readonly epoch: Epoch; readonly control: readonly NodeNumber[] }

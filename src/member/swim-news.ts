@@ -187,7 +187,7 @@ export class SwimNews {
         break;
       case 'datagrams-blocked': {
         const endpoints = this.parts.directory.get(event.number)?.endpoints ?? [];
-        outbox.event({ ...event, endpoints });
+        outbox.event({ ...event, endpoints, isOwn: event.number === this.parts.number });
         break;
       }
       case 'lossy':

@@ -63,7 +63,10 @@ export type SwimEvent =
   | { readonly kind: 'answers-again'; readonly number: NodeNumber; readonly incarnation: Incarnation }
   /** Too few of ten probes in a row were answered: reported, though some were. */
   | { readonly kind: 'lossy'; readonly number: NodeNumber; readonly incarnation: Incarnation }
-  /** It answers by streams and not by datagrams, many times in a row: its UDP port, or this node's, is blocked. */
+  /**
+   * It answers by streams and not by datagrams, many times in a row: its UDP port is blocked. `number` is this node's
+   * own where nobody at all answers by datagram.
+   */
   | { readonly kind: 'datagrams-blocked'; readonly number: NodeNumber }
   /** Datagrams pass again. */
   | { readonly kind: 'datagrams-open'; readonly number: NodeNumber }

@@ -64,15 +64,10 @@ export class Link {
     return wasBlocked;
   }
 
-  /**
-   * It answered by stream. True when this makes it clear that datagrams are blocked: its own, or, when nobody at all
-   * answers by datagram, this node's.
-   *
-   * @param fromAnybody such answers in a row, of all subjects
-   */
-  onStreamAnswer(fromAnybody: number): boolean {
+  /** It answered by stream. True when this makes it clear that its datagrams are blocked. */
+  onStreamAnswer(): boolean {
     this.streamAnswers++;
-    if (this.isBlocked || Math.max(this.streamAnswers, fromAnybody) < streamAnswersMax) return false;
+    if (this.isBlocked || this.streamAnswers < streamAnswersMax) return false;
     this.isBlocked = true;
     return true;
   }

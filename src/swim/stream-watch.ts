@@ -2,7 +2,7 @@ import { unreachable } from '../assert.ts';
 import type { MonotonicMs, NodeNumber } from '../identity.ts';
 import type { Random } from '../seam/random.ts';
 import type { DialOutcome } from './effect.ts';
-import { Link } from './link.ts';
+import { Link, streamAnswersMax } from './link.ts';
 import type { Neighbourhood } from './neighbourhood.ts';
 import type { Outbox } from './outbox.ts';
 import type { Roster } from './roster.ts';
@@ -50,8 +50,11 @@ export class StreamWatch {
   private wanted: readonly NodeNumber[] = [];
   private heldVersion = -1;
   private holdAtMs: MonotonicMs = Number.POSITIVE_INFINITY;
-  /** Answers by stream since anybody's last one by datagram. */
+  /** Answers by stream since anybody's last one by datagram, and of whom. */
   private streamAnswers = 0;
+  private readonly mute = new Set<NodeNumber>();
+  /** Nobody answers by datagram: this node's own are blocked. */
+  private isBlocked = false;
 
   constructor(seams: StreamSeams, listeners: StreamListeners) {
     this.seams = seams;
@@ -82,11 +85,31 @@ export class StreamWatch {
 
   /** A subject answered by datagram. */
   onDatagram(from: NodeNumber, now: MonotonicMs): void {
-    this.streamAnswers = 0;
+    this.onOwnOpen();
     const link = this.linkTo(from);
     if (link === undefined) return;
     if (link.onDatagram(this.seams.random, now)) this.seams.outbox.event({ kind: 'datagrams-open', number: from });
     this.schedule(link);
+  }
+
+  private onOwnOpen(): void {
+    this.streamAnswers = 0;
+    this.mute.clear();
+    if (this.isBlocked) this.seams.outbox.event({ kind: 'datagrams-open', number: this.seams.self });
+    this.isBlocked = false;
+  }
+
+  /** One whom nobody answers is blocked itself, and says so once, not of each of those who do not answer. */
+  private onStreamAnswer(link: Link): void {
+    this.streamAnswers++;
+    this.mute.add(link.subject);
+    const isOwn = this.streamAnswers >= streamAnswersMax && this.mute.size > 1;
+    if (isOwn && !this.isBlocked) {
+      this.isBlocked = true;
+      this.seams.outbox.event({ kind: 'datagrams-blocked', number: this.seams.self });
+    }
+    if (this.isBlocked || !link.onStreamAnswer()) return;
+    this.seams.outbox.event({ kind: 'datagrams-blocked', number: link.subject });
   }
 
   /** Asks over a stream, because datagrams were not answered. */
@@ -123,8 +146,7 @@ export class StreamWatch {
     switch (outcome) {
       case 'answered':
         link.onAccepted(now);
-        this.streamAnswers++;
-        if (link.onStreamAnswer(this.streamAnswers)) this.seams.outbox.event({ kind: 'datagrams-blocked', number: to });
+        this.onStreamAnswer(link);
         this.listeners.onAnswered(to, now);
         break;
       case 'accepted':

@@ -168,6 +168,12 @@ export const alarms: readonly LocalEvent[] = [
     at,
     kind: 'datagrams-blocked',
     node: 'boreas',
-    detail: { number: 12, endpoints: ['10.0.0.12:7100', '[fd00::12]:7100'] },
+    detail: { number: 12, endpoints: ['10.0.0.12:7100', '[fd00::12]:7100'], isOwn: false },
+  },
+  {
+    at,
+    kind: 'datagrams-blocked',
+    node: 'atlas',
+    detail: { number: 4, endpoints: ['10.0.0.4:7100'], isOwn: true },
   },
 ];

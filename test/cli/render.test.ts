@@ -269,6 +269,8 @@ test('an event that asks for an operator says what to do', () => {
       'see `hivemind brake status`',
     'datagrams-blocked  boreas        boreas answers by TCP, not by UDP: ' +
       'open UDP 10.0.0.12:7100, [fd00::12]:7100 between it and this node',
+    'datagrams-blocked  atlas         nobody answers this node by UDP, and they do by TCP: ' +
+      'open UDP 10.0.0.4:7100 on this machine',
   ]);
 });
 

@@ -579,6 +579,26 @@ test('who answers by stream alone is alive, and at the tenth time its datagrams 
   ]);
 });
 
+test('whom nobody answers by datagram, and all do by stream, is blocked itself, and says so once', () => {
+  const bench = new Bench(6, [2]);
+  const blocked: NodeNumber[] = [];
+  while (bench.now < 120_000) {
+    for (const effect of bench.advance(bench.now + 50)) {
+      if (effect.kind !== 'dial') continue;
+      for (const event of eventsOf(bench.dialled(effect.to, 'answered'))) {
+        if (event.kind === 'datagrams-blocked') blocked.push(event.number);
+      }
+    }
+  }
+  assert.deepEqual(blocked, [1]);
+  const { subject, nonce } = bench.firstPing();
+  const opened = eventsOf(bench.receive(subject, { kind: 'ack', nonce, incarnation: 0 }));
+  assert.deepEqual(
+    opened.filter(({ kind }) => kind === 'datagrams-open'),
+    [{ kind: 'datagrams-open', number: 1 }],
+  );
+});
+
 test('standing streams are kept with the first two observers that live, and are told again when those change', () => {
   const bench = new Bench(20);
   const held = (effects: readonly SwimEffect[]): (readonly NodeNumber[])[] =>
