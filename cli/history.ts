@@ -1,6 +1,7 @@
 /** What was decided (`log`, the same on every node) and what this node saw (`events`). */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
+import { HivemindError } from '../src/error.ts';
 import type { LocalEvent, LocalLog, LocalLogEntry } from '../src/node/local-api.ts';
 import { type AgentClient, withAgent } from './agent-client.ts';
 import { type AgentOptions, agentCommand, parseCount, showAnswer } from './agent-command.ts';
@@ -12,7 +13,8 @@ import { renderEvent, renderEvents, renderLog, renderLogEntry } from './render-h
 const lastDefault = 50;
 /** Entries that the agent gives in one answer. */
 const entriesPerAnswerMax = 1_000;
-const pollPeriodMs = 500;
+/** How often an agent that is gone is looked for. */
+const returnPeriodMs = 500;
 
 interface LogOptions extends AgentOptions {
   readonly from?: number;
@@ -26,11 +28,30 @@ interface EventsOptions extends AgentOptions {
 }
 
 export function registerLog(program: Command): void {
-  agentCommand(program, 'log', 'list what the control pane decided')
+  const log = agentCommand(program, 'log', 'list what the control pane decided')
     .addOption(new Option('--from <index>', 'from this entry on').argParser(parseCount(1)).conflicts('last'))
     .option('--last <count>', `the last entries (default: ${lastDefault})`, parseCount(1))
     .option('--follow', 'go on with new entries until Ctrl-C; with --json, one entry per line')
     .action(onLog);
+  // The parent takes the options that both have, so they are read from there, too.
+  agentCommand(log, 'note', 'put a text of your own into the log, for all members to read')
+    .argument('<text>', 'at most 4096 bytes')
+    .action((text: string, _own: AgentOptions, command: Command) => onNote(text, command.optsWithGlobals()));
+  agentCommand(log, 'export', 'write all of the log to a file, which `log verify` verifies on any machine')
+    .argument('<file>', 'must not be there yet')
+    .action(async (file: string, _own: AgentOptions, command: Command) => {
+      // Loaded when needed, with what it brings along.
+      const { onLogExport } = await import('./log-file.ts');
+      await onLogExport(file, command.optsWithGlobals());
+    });
+  log
+    .command('verify <file>')
+    .description('verify an exported log: its chain of hashes and the signatures in it; needs no agent')
+    .option('--json', 'print JSON')
+    .action(async (file: string, _own: AgentOptions, command: Command) => {
+      const { onLogVerify } = await import('./log-file.ts');
+      await onLogVerify(file, command.optsWithGlobals());
+    });
 }
 
 export function registerEvents(program: Command): void {
@@ -41,11 +62,12 @@ export function registerEvents(program: Command): void {
 }
 
 async function onLog(options: LogOptions): Promise<void> {
-  await withAgent(options, async (agent) => {
+  const from = await withAgent(options, async (agent) => {
     const from = options.from ?? (await firstOfLast(agent, options.last ?? lastDefault));
-    if (options.follow) await followLog(agent, from, options.json === true);
-    else await printLog(agent, from, options.json === true);
+    if (!options.follow) await printLog(agent, from, options.json === true);
+    return from;
   });
+  if (options.follow) await followLog(options, from, options.json === true);
 }
 
 async function firstOfLast(agent: AgentClient, last: number): Promise<number> {
@@ -63,19 +85,42 @@ async function printLog(agent: AgentClient, from: number, asJson: boolean): Prom
   }
 }
 
-async function followLog(agent: AgentClient, from: number, asJson: boolean): Promise<void> {
+/** Goes on where it was when the agent was away meanwhile: no entry is missing, and none comes twice. */
+async function followLog(options: AgentOptions, from: number, asJson: boolean): Promise<void> {
   const signal = untilInterrupted();
-  signal.addEventListener('abort', () => agent.close(), { once: true });
-  const reader = new LogReader(agent, from);
-  try {
-    for (;;) {
-      const page = await reader.read();
-      for (const entry of page.entries) printItem(entry, asJson, renderLogEntry);
-      if (reader.isAtEnd(page)) await sleep(pollPeriodMs, undefined, { signal });
+  let next = from;
+  const onPage = (page: LocalLog): void => {
+    noteForgotten(next, page);
+    for (const entry of page.entries) printItem(entry, asJson, renderLogEntry);
+    next = (page.entries.at(-1)?.index ?? next - 1) + 1;
+  };
+  for (let isReached = false; !signal.aborted; ) {
+    try {
+      await withAgent(options, async (agent) => {
+        isReached = true;
+        await agent.follow<LocalLog>({ kind: 'follow-log', from: next }, signal, onPage);
+      });
+    } catch (thrown) {
+      if (signal.aborted) return;
+      if (!isReached || !isPassing(thrown)) throw thrown;
     }
-  } catch (thrown) {
-    if (!signal.aborted) throw thrown;
+    await sleep(returnPeriodMs, undefined, { signal }).catch(() => {});
   }
+}
+
+/** The agent is gone for a while, or was faster than this terminal. */
+function isPassing(thrown: unknown): boolean {
+  return thrown instanceof HivemindError && ['agent-unreachable', 'busy'].includes(thrown.code);
+}
+
+function noteForgotten(next: number, { first }: LocalLog): void {
+  if (first > next) printNote(`Entries ${next} to ${first - 1} are no longer kept; the log begins at ${first}.`);
+}
+
+async function onNote(text: string, options: AgentOptions): Promise<void> {
+  await showAnswer(options, { kind: 'note', text, session: '', sequence: 1 }, ({ index }) => {
+    return `The note is log entry ${index}.`;
+  });
 }
 
 /** Reads the event log onwards from one index: each entry once, in order. */
@@ -90,10 +135,8 @@ class LogReader {
 
   async read(): Promise<LocalLog> {
     const page = await this.agent.ask({ kind: 'log', from: this.next, most: entriesPerAnswerMax });
-    const [first, last] = [page.entries[0], page.entries.at(-1)];
-    if (first !== undefined && first.index > this.next) {
-      printNote(`Entries ${this.next} to ${first.index - 1} are no longer kept.`);
-    }
+    noteForgotten(this.next, page);
+    const last = page.entries.at(-1);
     if (last !== undefined) this.next = last.index + 1;
     return page;
   }

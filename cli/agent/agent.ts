@@ -317,6 +317,7 @@ class AgentStart {
     const service = new LocalService({
       node,
       random: systemRandom,
+      clock: systemClock,
       events,
       version: packageVersion(),
       startedAt: systemClock.wallNow(),
@@ -329,9 +330,7 @@ class AgentStart {
       path,
       onRequest: async (body) => pack(await service.answer(readLocalRequest(body))),
       onSubscribe: async (body, call) => {
-        const request = readLocalRequest(body);
-        const most = request.kind === 'events' ? request.most : 0;
-        await service.follow(most, (event) => call.item(pack(event)), call.signal);
+        await service.follow(readLocalRequest(body), (item) => call.item(pack(item)), call.signal);
         return pack({});
       },
       log,

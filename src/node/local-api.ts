@@ -5,6 +5,7 @@
 import type { MachineLoad } from '../control/keep-alive.ts';
 import type { PaneState } from '../member/effect.ts';
 import type { RoleStatus } from '../role/supervisor.ts';
+import type { LogEntry } from '../seam/log-store.ts';
 
 export type { RoleStatus } from '../role/supervisor.ts';
 
@@ -14,6 +15,19 @@ export type LocalRequest =
   | { readonly kind: 'node'; readonly name: string }
   /** Entries from index `from` on; at most 1,000. */
   | { readonly kind: 'log'; readonly from: number; readonly most: number }
+  /** As a subscription: pages of the log from index `from` on, then each new entry, in order, none twice. */
+  | { readonly kind: 'follow-log'; readonly from: number }
+  /** The same entries as bytes, with what it takes to verify them. */
+  | { readonly kind: 'export-log'; readonly from: number; readonly most: number }
+  /** Begins a session, in which each note is taken once however often it is sent. */
+  | { readonly kind: 'open-session' }
+  /**
+   * Puts a text of at most 4,096 bytes of UTF-8 into the event log. Whoever lost the answer sends it again with the
+   * same session and sequence, through any agent, and gets the index of the same entry. The sequence counts a
+   * session's notes from 1. Up to 64 may be under way at a time. Without a session (an empty text) the agent opens
+   * one for this note alone.
+   */
+  | { readonly kind: 'note'; readonly text: string; readonly session: string; readonly sequence: number }
   /** The last events, and with `follow` all that come, as a subscription. */
   | { readonly kind: 'events'; readonly most: number; readonly follow: boolean }
   /** The configs of a role that this node holds or, when it consumes none, asks a consumer for. */
@@ -170,6 +184,22 @@ export interface LocalLogEntry {
 export interface LocalLog {
   readonly entries: readonly LocalLogEntry[];
   readonly commitIndex: number;
+  /** The first entry that is still kept: above the one asked for, what lies between cannot be had any more. */
+  readonly first: number;
+}
+
+export interface LocalLogExport {
+  readonly genesis: Uint8Array;
+  readonly entries: readonly LogEntry[];
+  readonly commitIndex: number;
+  /** The first entry that is still kept, and the hash of the one before. */
+  readonly first: number;
+  readonly chain: Uint8Array;
+}
+
+export interface LocalSession {
+  /** To be sent as it is. */
+  readonly session: string;
 }
 
 export interface LocalEvent {
@@ -221,12 +251,16 @@ export interface LocalDecided {
   readonly index: number;
 }
 
-/** The answer to each kind of request. Events with `follow` come as items instead. */
+/** The answer to each kind of request. Events with `follow`, and pages of `follow-log`, come as items instead. */
 export interface LocalAnswers {
+  readonly 'follow-log': LocalLog;
   readonly status: LocalStatus;
   readonly members: LocalMembers;
   readonly node: LocalNode;
   readonly log: LocalLog;
+  readonly 'export-log': LocalLogExport;
+  readonly 'open-session': LocalSession;
+  readonly note: LocalDecided;
   readonly events: LocalEvents;
   readonly configs: LocalConfigs;
   readonly pane: LocalPane;

@@ -2,10 +2,12 @@
 import { u48Max } from '../bytes.ts';
 import { bool, type Codec, type Fields, list, Malformed, text, uint } from '../codec.ts';
 import { brakeReleaseMsMax } from '../control/apply.ts';
+import { noteBytesMax } from '../control/command.ts';
 import { HivemindError } from '../error.ts';
 import { isLabel, rolesPerNodeMax } from '../identity.ts';
 import { unpack } from '../packed.ts';
 import type { LocalRequest } from './local-api.ts';
+import { localSessionCharactersMax } from './local-session.ts';
 
 type OfKind<K extends LocalRequest['kind']> = Omit<Extract<LocalRequest, { readonly kind: K }>, 'kind'>;
 type Table = { readonly [K in LocalRequest['kind']]: Fields<OfKind<K>> };
@@ -31,6 +33,10 @@ const fieldsOf: Table = {
   members: {},
   node: { name },
   log: { from: uint(u48Max), most: count },
+  'follow-log': { from: uint(u48Max) },
+  'export-log': { from: uint(u48Max), most: count },
+  'open-session': {},
+  note: { text: text(noteBytesMax), session: text(localSessionCharactersMax), sequence: uint(u48Max) },
   events: { most: count, follow: bool },
   configs: { role },
   pane: {},

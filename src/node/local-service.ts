@@ -9,16 +9,10 @@ import { endpointText, type LogIndex, type NodeNumber, type Seq, type WallMs, wa
 import { tagsRole } from '../member/config-exchange.ts';
 import type { MemberRecord } from '../member/directory.ts';
 import { pack, unpack } from '../packed.ts';
+import type { Clock } from '../seam/clock.ts';
 import type { Random } from '../seam/random.ts';
-import {
-  type LogPage,
-  logPageEntriesMax,
-  type MemberPage,
-  memberPage,
-  type PaneStatus,
-  paneStatus,
-} from '../wire/peer-message.ts';
-import { describeEntry, describeLine, describeMember, describeMembers, describeView } from './describe.ts';
+import { type MemberPage, memberPage, type PaneStatus, paneStatus } from '../wire/peer-message.ts';
+import { describeLine, describeMember, describeMembers, describeView } from './describe.ts';
 import type { EventRing } from './event-ring.ts';
 import type {
   LocalBrake,
@@ -26,7 +20,6 @@ import type {
   LocalConfigs,
   LocalDecided,
   LocalEvent,
-  LocalLog,
   LocalMember,
   LocalMembers,
   LocalNode,
@@ -39,6 +32,7 @@ import type {
   LocalToken,
   RoleStatus,
 } from './local-api.ts';
+import { LogDesk } from './log-desk.ts';
 import type { Node } from './node.ts';
 
 /** How long a control node has to answer `control ls`. */
@@ -49,6 +43,7 @@ export const tokenLifeMsMax: number = 3_650 * 86_400_000;
 export interface LocalServiceParts {
   readonly node: Node;
   readonly random: Random;
+  readonly clock: Clock;
   readonly events: EventRing;
   readonly version: string;
   readonly startedAt: WallMs;
@@ -62,10 +57,12 @@ export interface LocalServiceParts {
 export class LocalService {
   private readonly parts: LocalServiceParts;
   private readonly node: Node;
+  private readonly logDesk: LogDesk;
 
   constructor(parts: LocalServiceParts) {
     this.parts = parts;
     this.node = parts.node;
+    this.logDesk = new LogDesk(parts);
   }
 
   async answer(request: LocalRequest): Promise<unknown> {
@@ -77,7 +74,15 @@ export class LocalService {
       case 'node':
         return await this.nodeNamed(request.name);
       case 'log':
-        return await this.log(request.from, request.most);
+        return await this.logDesk.read(request.from, request.most);
+      case 'export-log':
+        return await this.logDesk.export(request.from, request.most);
+      case 'follow-log':
+        throw new HivemindError('usage', 'The log is followed by a subscription; ask for `log` to read it once.');
+      case 'open-session':
+        return this.logDesk.openSession();
+      case 'note':
+        return await this.logDesk.note(request);
       case 'events':
         return { events: this.parts.events.last(request.most) };
       case 'configs':
@@ -110,8 +115,19 @@ export class LocalService {
     }
   }
 
-  /** Gives the last events and then each that comes, until `signal` aborts. */
-  async follow(most: number, give: (event: LocalEvent) => void, signal: AbortSignal): Promise<void> {
+  /**
+   * Gives what a subscription asks for until `signal` aborts; `give` says false when its reader does not keep up.
+   *
+   * @throws HivemindError `usage` for what nobody can follow, `busy`
+   */
+  async follow(request: LocalRequest, give: (item: unknown) => boolean, signal: AbortSignal): Promise<void> {
+    if (request.kind === 'events') await this.followEvents(request.most, give, signal);
+    else if (request.kind === 'follow-log') await this.logDesk.follow(request.from, give, signal);
+    else throw new HivemindError('usage', `There is nothing to follow in ${request.kind}; ask for it instead.`);
+  }
+
+  /** Gives the last events and then each that comes. */
+  private async followEvents(most: number, give: (event: LocalEvent) => void, signal: AbortSignal): Promise<void> {
     const { events } = this.parts;
     for (const event of events.last(most)) give(event);
     const stop = events.listen(give);
@@ -187,13 +203,6 @@ export class LocalService {
     const described = describeMember(member, record.number, this.node.time);
     const declarations = record.roles.flatMap((role) => member.directory.declarations.get(role) ?? []);
     return { ...(described as LocalNode), declarations, key: toHex(record.signingKey) };
-  }
-
-  private async log(from: LogIndex, most: number): Promise<LocalLog> {
-    const { member } = this.node;
-    const wanted = Math.min(most, logPageEntriesMax);
-    const page = await this.node.ask<LogPage>((asked, then, at) => asked.readLog(from, wanted, then, at));
-    return { entries: page.entries.map((entry) => describeEntry(member, entry)), commitIndex: page.commitIndex };
   }
 
   private async configs(role: string): Promise<LocalConfigs> {

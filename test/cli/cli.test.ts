@@ -2,16 +2,20 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { encodeGenesis } from '../../src/certificate/genesis.ts';
 import { HivemindError } from '../../src/error.ts';
 import { type LocalListener, listenLocal } from '../../src/net/local-socket.ts';
-import type { LocalEvent, LocalLogEntry, LocalRequest } from '../../src/node/local-api.ts';
+import type { LocalEvent, LocalLog, LocalLogEntry, LocalLogExport, LocalRequest } from '../../src/node/local-api.ts';
 import { pack, unpack } from '../../src/packed.ts';
+import { chainStart, type LogEntry } from '../../src/seam/log-store.ts';
 import { silentLogger } from '../../src/seam/logger.ts';
+import { Pane } from '../control/pane.ts';
 import { brake, configs, entries, events, later, members, node, pane, status, tags } from './answers.ts';
 
 const program = join(import.meta.dirname, '../../cli/main.ts');
@@ -67,6 +71,17 @@ const log: LocalLogEntry[] = [...entries];
 /** Entries that the agent puts into one answer, so that reading takes several. */
 const pageEntries = 3;
 
+/** A log with an admission that a majority signed. */
+const signed = new Pane();
+signed.admit();
+const signedEntries = signed.log.map((payload, at): LogEntry => ({ index: at + 1, term: 1, kind: 'command', payload }));
+
+function exportPage(from: number): LocalLogExport {
+  const entries = signedEntries.slice(from - 1, from);
+  const genesis = encodeGenesis(signed.founders.genesis);
+  return { genesis, entries, commitIndex: signedEntries.length, first: 1, chain: chainStart };
+}
+
 function answer(request: LocalRequest): unknown {
   switch (request.kind) {
     case 'status':
@@ -78,8 +93,19 @@ function answer(request: LocalRequest): unknown {
       return node;
     case 'log': {
       const from = log.filter((entry) => entry.index >= request.from);
-      return { entries: from.slice(0, Math.min(request.most, pageEntries)), commitIndex: log.length };
+      return {
+        entries: from.slice(0, Math.min(request.most, pageEntries)),
+        commitIndex: log.length,
+        first: log[0]?.index ?? 1,
+      };
     }
+    case 'export-log':
+      return exportPage(request.from);
+    case 'open-session':
+      return { session: '0102030405060708@17' };
+    case 'note':
+      return { index: 12 };
+    case 'follow-log':
     case 'events':
       return { events };
     case 'configs':
@@ -114,6 +140,15 @@ async function follow(signal: AbortSignal, give: (event: LocalEvent) => void): P
   clearInterval(timer);
 }
 
+/** Sends the log from `from` on, page by page, and what is added to it. */
+async function followLog(from: number, call: { item(body: Uint8Array): boolean; signal: AbortSignal }): Promise<void> {
+  for (let next = from; !call.signal.aborted; await sleep(20)) {
+    const page = answer({ kind: 'log', from: next, most: pageEntries }) as LocalLog;
+    if (page.entries.length > 0) call.item(pack(page));
+    next = (page.entries.at(-1)?.index ?? next - 1) + 1;
+  }
+}
+
 async function agentAt(path: string, name: string): Promise<LocalListener> {
   const read = (body: Uint8Array): LocalRequest => unpack(body) as LocalRequest;
   return listenLocal({
@@ -124,8 +159,10 @@ async function agentAt(path: string, name: string): Promise<LocalListener> {
       asked.push(request);
       return pack(request.kind === 'status' ? { ...status, name } : answer(request));
     },
-    async onSubscribe(_body, call) {
-      await follow(call.signal, (event) => call.item(pack(event)));
+    async onSubscribe(body, call) {
+      const request = read(body);
+      if (request.kind === 'follow-log') await followLog(request.from, call);
+      else await follow(call.signal, (event) => call.item(pack(event)));
       return pack(null);
     },
   });
@@ -463,6 +500,73 @@ describe('reading on', () => {
     assert.deepEqual(indexes, [3, 4, 5, 6, 7, 8, 9, 10, 11]);
     child.kill('SIGINT');
     assert.equal((await ended)[0], 0);
+  });
+
+  test('`log --follow` goes on where it was when its agent comes back (HM-7, HM-8)', async () => {
+    const path = join(folder, 'returning.sock');
+    const agent = await agentAt(path, 'returning');
+    const child = start(['log', '--from', '2', '--follow', '--json', '--socket', path]);
+    const ended = once(child, 'close');
+    const before = await linesOf(child, log.length - 1);
+    await agent.close();
+    const last = log.at(-1) as LocalLogEntry;
+    log.push({ ...last, index: last.index + 1 }, { ...last, index: last.index + 2 });
+    const again = await agentAt(path, 'returning');
+    const indexes = [...before, ...(await linesOf(child, 2))].map((line) => JSON.parse(line).index);
+    assert.deepEqual(
+      indexes,
+      log.slice(1).map(({ index }) => index),
+    );
+    child.kill('SIGINT');
+    assert.equal((await ended)[0], 0);
+    await again.close();
+  });
+
+  test('`log` says from where on it is kept, when asked for what is forgotten', async () => {
+    const forgotten = log.splice(0, 2);
+    const { code, stderr, stdout } = await run('log', '--from', '1', '--json');
+    log.unshift(...forgotten);
+    assert.deepEqual([code, stderr], [0, 'Entries 1 to 2 are no longer kept; the log begins at 3.\n']);
+    assert.equal(JSON.parse(stdout).entries[0].index, 3);
+  });
+
+  test('`log note` prints the index of its entry', async () => {
+    const { code, stdout } = await run('log', 'note', 'deployed v42');
+    assert.deepEqual([code, stdout], [0, 'The note is log entry 12.\n']);
+    const asJson = await run('log', 'note', 'deployed v43', '--json');
+    assert.deepEqual(JSON.parse(asJson.stdout), { index: 12 });
+    const notes = asked.filter(({ kind }) => kind === 'note');
+    assert.deepEqual(notes.slice(-2), [
+      { kind: 'note', text: 'deployed v42', session: '', sequence: 1 },
+      { kind: 'note', text: 'deployed v43', session: '', sequence: 1 },
+    ]);
+  });
+
+  test('`log export` writes what `log verify` finds right, or says what is wrong, without an agent', async () => {
+    const file = join(folder, 'exported.log');
+    const exported = await run('log', 'export', file, '--json');
+    assert.equal(exported.code, 0, exported.stderr);
+    const { first, last, chain } = JSON.parse(exported.stdout);
+    assert.deepEqual([first, last], [1, signedEntries.length]);
+    const alone = { HIVEMIND_RUNTIME_DIR: join(folder, 'nobody') };
+    const right = await outcomeOf(start(['log', 'verify', file], alone));
+    assert.equal(right.code, 0, right.stderr);
+    assert.match(right.stdout, /entries 1 to 2 are one chain, and a majority of control nodes signed 1 decision\./);
+    assert(right.stdout.includes(chain));
+    const report = JSON.parse((await outcomeOf(start(['log', 'verify', file, '--json'], alone))).stdout);
+    assert.deepEqual([report.chain, report.signed], [chain, 1]);
+    const again = await run('log', 'export', file);
+    assert.equal(again.code, 1);
+    assert.match(again.stderr, /exists already; name another file/);
+    const bytes = readFileSync(file);
+    bytes[bytes.length - 50] = (bytes.at(-50) as number) ^ 1;
+    writeFileSync(file, bytes);
+    const wrong = await outcomeOf(start(['log', 'verify', file], alone));
+    assert.equal(wrong.code, 1);
+    assert(isSentence(wrong.stderr), wrong.stderr);
+    const none = await outcomeOf(start(['log', 'verify', join(folder, 'none')], alone));
+    assert.equal(none.code, 1);
+    assert(isSentence(none.stderr), none.stderr);
   });
 
   test('`events --follow` ends with its reader, its agent or Ctrl-C', async () => {

@@ -219,7 +219,7 @@ describe('status', () => {
 });
 
 test('the log is one sentence for each decision, with its index and time (HM-7, PF-22)', () => {
-  const lines = renderLog({ entries, commitIndex: 9 }, plainPaint).split('\n');
+  const lines = renderLog({ entries, commitIndex: 9, first: 1 }, plainPaint).split('\n');
   const time = since;
   assert.deepEqual(lines, [
     `      1  ${'-'.padEnd(time.length)}  leader-elected       a leader opens term 3`,
@@ -232,7 +232,10 @@ test('the log is one sentence for each decision, with its index and time (HM-7, 
     `      8  ${time}  release-brake        whoever is accused may be convicted, however many they are, until ${later}`,
     `      9  ${time}  of-a-later-version   color blue, tags 1 2, none none`,
   ]);
-  assert.equal(renderLog({ entries: [], commitIndex: 8 }, plainPaint), 'No entries; the log ends at index 8.');
+  assert.equal(
+    renderLog({ entries: [], commitIndex: 8, first: 1 }, plainPaint),
+    'No entries; the log ends at index 8.',
+  );
 });
 
 test('events are a line each, with the node that they are about (HM-14)', () => {
