@@ -10,10 +10,10 @@ import type { RaftSettings } from '../../src/raft/raft.ts';
 import type { HardState, LogEntry, LogWrite } from '../../src/seam/log-store.ts';
 import { type Random, seededRandom, shuffled } from '../../src/seam/random.ts';
 import { Invariants } from './invariants.ts';
-import { TestVoter } from './voter.ts';
+import { TestVoter, votersOnly } from './voter.ts';
 
-const seedCount = 150;
-const faultyMs = 8_000;
+const seedCount = 320;
+const faultyMs = 6_000;
 /** Faults are over, proposals go on: time for a leader and for progress. */
 const calmMs = 1_000;
 /** No proposals any more: time for all to catch up. */
@@ -29,7 +29,13 @@ const settings: RaftSettings = {
   uncommittedEntriesMax: 16,
   uncommittedBytesMax: 200,
   inflightMessagesMax: 3,
+  snapshotChunkBytes: 16,
 };
+
+/** With fewer a cluster of which one is in quarantine could elect nobody. */
+const votersMin = 3;
+/** Numbers that take no part to begin with. */
+const spares = 2;
 
 interface Event {
   readonly at: MonotonicMs;
@@ -71,22 +77,33 @@ class Simulation {
   private now: MonotonicMs = 0;
   private isFaulty = true;
   private proposals = 0;
+  /** Who takes part changes in some clusters, and in some disks lose entries. */
+  private readonly isChanging: boolean;
+  private readonly isLossy: boolean;
+  private readonly isCompacting: boolean;
 
   constructor(seed: number) {
     this.random = seededRandom(seed);
     this.isTight = this.random.below(2) === 0;
     const limits = this.isTight ? { messageEntriesMax: 1, inflightMessagesMax: 1 } : {};
     const count = voterCounts[seed % voterCounts.length] as number;
-    const voters = Array.from({ length: count }, (_, position) => position + 1);
-    const common = { voters, settings: { ...settings, ...limits }, random: this.random };
+    this.isChanging = count >= votersMin && this.random.below(2) === 0;
+    this.isLossy = count >= votersMin && this.random.below(3) === 0;
+    this.isCompacting = this.random.below(4) > 0;
+    const numbers = Array.from({ length: count + (this.isChanging ? spares : 0) }, (_, position) => position + 1);
+    const configuration = votersOnly(...numbers.slice(0, count));
+    const common = { configuration, settings: { ...settings, ...limits }, random: this.random };
     const disks = count === 5 && this.isTight ? dividedDisks(this.random) : [];
-    this.voters = voters.map((self) => new TestVoter({ self, ...common, ...disks[self - 1] }, this.now));
-    this.invariants = new Invariants(this.voters);
+    this.voters = numbers.map((self) => new TestVoter({ self, ...common, ...disks[self - 1] }, this.now));
+    this.invariants = new Invariants(this.voters, configuration);
     this.lossRate = this.random.next() * 0.15;
   }
 
   run(): void {
     this.every(this.isTight ? 40 : 12, faultyMs + calmMs, () => this.propose());
+    this.every(30, faultyMs + calmMs, () => this.read());
+    if (this.isChanging) this.every(120, faultyMs, () => this.change());
+    this.every(400, faultyMs, () => this.transfer());
     this.every(150, faultyMs, () => this.crashSomebody());
     this.every(150, faultyMs, () => this.cutSomething());
     this.runUntil(faultyMs);
@@ -126,6 +143,7 @@ class Simulation {
     this.send(voter, voter.takeReadys());
     if (!isWriting && voter.writing !== undefined) this.finishLater(voter);
     this.invariants.onStep(voter);
+    if (this.isCompacting && this.random.below(25) === 0) voter.compact(this.random.below(8));
     if (this.isFaulty && voter.raft.role === 'leader') this.spoil(voter, role !== 'leader', commitIndex);
   }
 
@@ -168,6 +186,50 @@ class Simulation {
     }
   }
 
+  private leaders(): readonly TestVoter[] {
+    return this.voters.filter(({ isUp }) => isUp).filter(({ raft }) => raft.role === 'leader');
+  }
+
+  /** Of everybody who believes to lead, since one that is deposed must not answer. */
+  private read(): void {
+    for (const voter of this.leaders()) {
+      for (let count = this.random.below(3); count >= 0; count--) {
+        this.drive(voter, () => {
+          const begun = voter.raft.read(this.now);
+          if (begun.kind === 'pending') this.invariants.onRead(voter, begun.id);
+        });
+      }
+    }
+  }
+
+  private transfer(): void {
+    for (const voter of this.leaders()) {
+      const to = 1 + this.random.below(this.voters.length);
+      const isFree = this.random.below(2) === 0;
+      this.drive(voter, () => (isFree ? voter.raft.handOver(this.now) : voter.raft.transfer(to, this.now)));
+    }
+  }
+
+  /** Anybody becomes anything that it is not, more often learner and voter than nothing. */
+  private change(): void {
+    for (const voter of this.leaders()) {
+      const { voters, learners } = voter.raft.configuration;
+      const moved = new Set(
+        shuffled(this.voters, this.random)
+          .slice(0, 1 + this.random.below(2))
+          .map(({ self }) => self),
+      );
+      const kept = voters.filter((number) => !moved.has(number));
+      const promoted = learners.filter((number) => moved.has(number));
+      const newcomers = [...moved].filter((number) => !voters.includes(number) && !learners.includes(number));
+      const demoted = voters.filter((number) => moved.has(number) && this.random.below(2) === 0);
+      const staying = learners.filter((number) => !moved.has(number));
+      const wanted = { voters: [...kept, ...promoted], learners: [...staying, ...newcomers, ...demoted] };
+      if (wanted.voters.length < votersMin) continue;
+      this.drive(voter, () => voter.raft.changeConfiguration(wanted, this.now));
+    }
+  }
+
   /** The worst moments: cut off when just elected, so that its log has an end of its own; gone as it commits. */
   private spoil(leader: TestVoter, isNew: boolean, commitIndexBefore: LogIndex): void {
     if (isNew && this.random.below(2) === 0) this.cut(new Set([leader.self]));
@@ -184,16 +246,35 @@ class Simulation {
 
   private crash(victim: TestVoter): void {
     victim.crash(this.partOfWrite(victim));
+    if (this.isLossy && this.random.below(3) === 0 && this.mayLose(victim)) this.lose(victim);
     this.invariants.onCrash(victim);
     this.after(this.random.below(400), () => this.restart(victim));
   }
 
-  /** A write in flight may have reached the disk in part: term and vote come first, then entries in order. */
+  /** One at a time: what is committed is lost when a majority lost it. */
+  private mayLose(victim: TestVoter): boolean {
+    return this.voters.every(({ disk }) => disk === victim.disk || !disk.isQuarantined);
+  }
+
+  private lose(victim: TestVoter): void {
+    const { disk } = victim;
+    const isAll = this.random.below(4) === 0;
+    this.invariants.beforeLoss(victim);
+    disk.loseBeyond(isAll ? 0 : Math.max(0, disk.lastIndex - this.random.below(30)));
+  }
+
+  /**
+   * A write in flight may have reached the disk in part: term and vote come first, then a snapshot, then entries in
+   * order.
+   */
   private partOfWrite(voter: TestVoter): LogWrite | undefined {
     const write = voter.writing?.write;
     if (write === undefined || this.random.below(2) === 0) return undefined;
-    const entries = write.entries.slice(0, this.random.below(write.entries.length + 1));
-    return { ...write, entries };
+    const { hardState, entries } = write;
+    if (write.snapshot !== undefined && this.random.below(3) === 0) {
+      return { ...(hardState === undefined ? {} : { hardState }), entries: [] };
+    }
+    return { ...write, entries: entries.slice(0, this.random.below(entries.length + 1)) };
   }
 
   private restart(voter: TestVoter): void {
@@ -227,13 +308,19 @@ class Simulation {
   }
 
   private checkAgreement(): void {
-    assert.equal(this.voters.filter(({ raft }) => raft.role === 'leader').length, 1, 'one leader after healing');
-    for (const { self, raft, applied } of this.voters) {
+    assert.equal(this.leaders().length, 1, 'one leader after healing');
+    const { voters, learners, outgoing } = this.invariants.agreedConfiguration;
+    assert.deepEqual(outgoing, [], 'a change of voters comes to its end');
+    for (const { self, raft, state } of this.voters) {
+      assert.equal(raft.dropped, 0, `voter ${self} found every message plausible`);
+      if (!voters.includes(self) && !learners.includes(self)) continue;
       assert.deepEqual(raft.quorum(this.now), { healthy: true });
       assert.equal(raft.commitIndex, this.invariants.committedCount, `voter ${self} caught up`);
-      assert.equal(applied.length, raft.commitIndex, `voter ${self} applied all`);
-      assert.equal(raft.dropped, 0, `voter ${self} found every message plausible`);
+      assert.equal(state.index, raft.commitIndex, `voter ${self} applied all`);
+      assert.equal(raft.isQuarantined, false, `voter ${self} recovered`);
     }
+    const { served, failed } = this.invariants.readCounts;
+    assert.ok(served > failed, `reads are answered: ${served}, and ${failed} failed`);
   }
 
   private every(meanMs: number, untilMs: MonotonicMs, act: () => void): void {
