@@ -4,7 +4,7 @@ import type { LogIndex, Term } from '../identity.ts';
 import type { LogSnapshot } from '../seam/log-store.ts';
 import type { SnapshotChunk } from './message.ts';
 
-/** The largest state that a snapshot holds: far beyond what a cluster's is, and still no threat to a machine's memory. */
+/** The largest state that a snapshot holds: far beyond what a cluster has, and no threat to a machine yet. */
 export const snapshotBytesMax: number = 256 * 1024 * 1024;
 
 /**

@@ -102,7 +102,7 @@ class Simulation {
   run(): void {
     this.every(this.isTight ? 40 : 12, faultyMs + calmMs, () => this.propose());
     this.every(30, faultyMs + calmMs, () => this.read());
-    if (this.isChanging) this.every(120, faultyMs, () => this.change());
+    if (this.isChanging) this.every(60, faultyMs, () => this.change());
     this.every(400, faultyMs, () => this.transfer());
     this.every(150, faultyMs, () => this.crashSomebody());
     this.every(150, faultyMs, () => this.cutSomething());
@@ -210,22 +210,22 @@ class Simulation {
     }
   }
 
-  /** Anybody becomes anything that it is not, more often learner and voter than nothing. */
+  /** Some learners become voters, some voters learners or nothing, and whoever is left over learners. */
   private change(): void {
     for (const voter of this.leaders()) {
       const { voters, learners } = voter.raft.configuration;
-      const moved = new Set(
-        shuffled(this.voters, this.random)
-          .slice(0, 1 + this.random.below(2))
-          .map(({ self }) => self),
-      );
-      const kept = voters.filter((number) => !moved.has(number));
-      const promoted = learners.filter((number) => moved.has(number));
-      const newcomers = [...moved].filter((number) => !voters.includes(number) && !learners.includes(number));
-      const demoted = voters.filter((number) => moved.has(number) && this.random.below(2) === 0);
-      const staying = learners.filter((number) => !moved.has(number));
-      const wanted = { voters: [...kept, ...promoted], learners: [...staying, ...newcomers, ...demoted] };
-      if (wanted.voters.length < votersMin) continue;
+      const flips = (): boolean => this.random.below(2) === 0;
+      const left = this.voters
+        .map(({ self }) => self)
+        .filter((each) => !voters.includes(each) && !learners.includes(each));
+      const promoted = learners.filter(flips);
+      const gone = shuffled(voters, this.random).slice(0, voters.length + promoted.length - votersMin);
+      const leaving = gone.filter(() => this.random.below(3) === 0);
+      const demoted = leaving.filter(flips);
+      const wanted = {
+        voters: [...voters.filter((each) => !leaving.includes(each)), ...promoted],
+        learners: [...learners.filter((each) => !promoted.includes(each)), ...demoted, ...left.filter(flips)],
+      };
       this.drive(voter, () => voter.raft.changeConfiguration(wanted, this.now));
     }
   }
