@@ -74,6 +74,8 @@ class Simulation {
   private readonly isTight: boolean;
   private events: Event[] = [];
   private cutLinks = new Set<string>();
+  /** Stopped processes, with when they go on. */
+  private readonly stopped = new Map<NodeNumber, MonotonicMs>();
   private now: MonotonicMs = 0;
   private isFaulty = true;
   private proposals = 0;
@@ -106,6 +108,7 @@ class Simulation {
     this.every(400, faultyMs, () => this.transfer());
     this.every(150, faultyMs, () => this.crashSomebody());
     this.every(150, faultyMs, () => this.cutSomething());
+    this.every(500, faultyMs, () => this.stopSomebody());
     this.runUntil(faultyMs);
     this.heal();
     const healedAt = this.invariants.committedCount;
@@ -121,8 +124,8 @@ class Simulation {
 
   private step(endMs: MonotonicMs): boolean {
     const event = earliest(this.events, ({ at }) => at);
-    const up = this.voters.filter(({ isUp }) => isUp);
-    const voter = earliest(up, ({ raft }) => raft.nextTickAt());
+    const running = this.voters.filter(({ self, isUp }) => isUp && !this.stopped.has(self));
+    const voter = earliest(running, ({ raft }) => raft.nextTickAt());
     const tickAt = voter === undefined ? Infinity : Math.max(this.now, voter.raft.nextTickAt());
     const nextAt = Math.min(event?.at ?? Infinity, tickAt);
     if (nextAt > endMs) return false;
@@ -151,11 +154,13 @@ class Simulation {
     const { writing } = voter;
     const isSlow = this.isFaulty && this.random.below(30) === 0;
     this.after(isSlow ? this.random.below(300) : this.random.next() * 8, () => {
-      if (voter.writing !== writing) return;
-      this.drive(voter, () => {
-        const messages = voter.finishWrite(this.now);
-        this.invariants.onDisk(voter);
-        this.send(voter, messages);
+      this.whenRunning(voter, () => {
+        if (voter.writing !== writing) return;
+        this.drive(voter, () => {
+          const messages = voter.finishWrite(this.now);
+          this.invariants.onDisk(voter);
+          this.send(voter, messages);
+        });
       });
     });
   }
@@ -174,32 +179,56 @@ class Simulation {
     const delayMs = isLate ? this.random.below(400) : 1 + this.random.next() * 9;
     this.after(delayMs, () => {
       const voter = this.voter(to);
-      if (voter.isUp) this.drive(voter, () => voter.raft.receive(from, message, this.now));
+      this.whenRunning(voter, () => {
+        if (voter.isUp) this.drive(voter, () => voter.raft.receive(from, message, this.now));
+      });
     });
   }
 
   private propose(): void {
-    for (const voter of this.voters) {
-      if (!voter.isUp || voter.raft.role !== 'leader') continue;
+    for (const voter of this.leaders()) {
       const payloads = Array.from({ length: 1 + this.random.below(3) }, () => Buffer.from(`${++this.proposals}`));
       this.drive(voter, () => voter.raft.propose(payloads, this.now));
     }
   }
 
   private leaders(): readonly TestVoter[] {
-    return this.voters.filter(({ isUp }) => isUp).filter(({ raft }) => raft.role === 'leader');
+    const running = this.voters.filter(({ self, isUp }) => isUp && !this.stopped.has(self));
+    return running.filter(({ raft }) => raft.role === 'leader');
   }
 
   /** Of everybody who believes to lead, since one that is deposed must not answer. */
   private read(): void {
     for (const voter of this.leaders()) {
-      for (let count = this.random.below(3); count >= 0; count--) {
-        this.drive(voter, () => {
-          const begun = voter.raft.read(this.now);
-          if (begun.kind === 'pending') this.invariants.onRead(voter, begun.id);
-        });
-      }
+      for (let count = this.random.below(3); count >= 0; count--) this.readFrom(voter);
     }
+  }
+
+  private readFrom(voter: TestVoter): void {
+    this.drive(voter, () => {
+      const begun = voter.raft.read(this.now);
+      if (begun.kind === 'pending') this.invariants.onRead(voter, begun.id);
+    });
+  }
+
+  /** As SIGSTOP does. The first thing that it then hears is a read, though others may lead and decide by now. */
+  private stopSomebody(): void {
+    const voter = this.leaders()[0];
+    if (voter === undefined) return;
+    const { raft } = voter;
+    const until = this.now + this.random.below(500);
+    this.stopped.set(voter.self, until);
+    this.after(until - this.now, () => {
+      this.stopped.delete(voter.self);
+      if (voter.isUp && voter.raft === raft) this.readFrom(voter);
+    });
+  }
+
+  /** What comes to a stopped process waits for it, in order. */
+  private whenRunning(voter: TestVoter, act: () => void): void {
+    const until = this.stopped.get(voter.self);
+    if (until === undefined) act();
+    else this.after(until - this.now, act);
   }
 
   private transfer(): void {

@@ -2,10 +2,10 @@
 import { ByteReader, ByteWriter } from '../../src/bytes.ts';
 import type { LogIndex, MonotonicMs, NodeNumber, Term } from '../../src/identity.ts';
 import { decodeConfiguration, encodeConfiguration, type RaftConfiguration } from '../../src/raft/configuration.ts';
-import type { AddressedRaftMessage } from '../../src/raft/message.ts';
-import { Raft, type RaftReady, type RaftSettings, type RaftWrite } from '../../src/raft/raft.ts';
+import type { AddressedRaftMessage, RaftMessage } from '../../src/raft/message.ts';
+import { Raft, type RaftReady, type RaftSettings, type RaftWrite, raftSettingsDefault } from '../../src/raft/raft.ts';
 import type { HardState, LogEntry, LogSnapshot, LogWrite } from '../../src/seam/log-store.ts';
-import type { Random } from '../../src/seam/random.ts';
+import { type Random, seededRandom } from '../../src/seam/random.ts';
 
 export interface VoterOptions {
   readonly self: NodeNumber;
@@ -217,6 +217,26 @@ export class TestVoter {
     this.applied.push(entry);
     this.state = applyTo(this.state, entry);
   }
+}
+
+/** Voter 1, alone and leading, its opening applied. */
+export function soleVoter(): TestVoter {
+  const configuration = votersOnly(1);
+  const settings = raftSettingsDefault;
+  const one = new TestVoter({ self: 1, configuration, settings, random: seededRandom(1) }, 0);
+  one.raft.tick(0);
+  settle(one, 0);
+  return one;
+}
+
+/** The disk is done with everything; gives all messages. */
+export function settle(one: TestVoter, now: MonotonicMs): RaftMessage[] {
+  const messages = one.takeReadys().map(({ message }) => message);
+  while (one.writing !== undefined) {
+    const promised = one.finishWrite(now);
+    messages.push(...[...promised, ...one.takeReadys()].map(({ message }) => message));
+  }
+  return messages;
 }
 
 function configurationIn({ configuration }: LogSnapshot): RaftConfiguration {
