@@ -17,7 +17,7 @@ export interface LeaderView {
   /** The configuration is committed, and so is an entry of the leader's own term. */
   readonly isSettled: boolean;
   readonly lastIndex: LogIndex;
-  /** How far a follower has got; nothing for one that has not answered lately. */
+  /** How far a follower has got; nothing for one that has not answered lately, or has no entry yet. */
   matchIndex(follower: NodeNumber): LogIndex | undefined;
 }
 

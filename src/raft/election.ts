@@ -170,7 +170,7 @@ export class Election {
     this.save({ term: this.term + 1, votedFor: this.self });
     this.standing = { role: 'candidate', grants: new Set() };
     this.timeoutAt = this.drawTimeoutAt(now);
-    // A lone voter leads at once: nobody hears of its term before that is durable.
+    // A lone voter leads at once: nobody hears of its term before that is durable (`ReadyQueue.speak`).
     if (this.countVote(this.self)) return true;
     for (const to of this.otherVoters()) {
       this.ready.promise(to, { kind: 'vote-request', term: this.term, ...this.logEnd(), isTransfer });
@@ -192,8 +192,16 @@ export class Election {
 
   /** Who takes no part, or may lack what it acknowledged, or cannot write, is no candidate. */
   private mayStand(now: MonotonicMs): boolean {
-    const isAble = isVoter(this.log.configuration, this.self) && !this.replica.isQuarantined;
-    return isAble && !this.diskHangs(now) && this.term < counterMax;
+    return this.takesPart() && !this.replica.isQuarantined && !this.diskHangs(now) && this.term < counterMax;
+  }
+
+  /**
+   * Whoever the newest configuration leaves out may be needed still (§4.2.2), as long as it may be uncommitted: with
+   * that entry its log may be newer than those of the voters to come, who then cannot be elected, but can elect it.
+   */
+  private takesPart(): boolean {
+    const { configuration, configurations, commitIndex } = this.log;
+    return isVoter(configuration, this.self) || isVoter(configurations.at(commitIndex), this.self);
   }
 
   /** Whoever asks gets an answer, voter or not: the configuration that makes us one may not have reached us yet. */

@@ -92,13 +92,14 @@ export class Leadership {
     return this.transfer !== undefined;
   }
 
-  /** What is known of a follower; nothing of whoever takes no part. */
-  progressOf(follower: NodeNumber): Progress | undefined {
-    return this.followers.get(follower);
+  /** How far a follower has got; nothing of one that is silent, or that has taken no entry yet. */
+  reachedBy(follower: NodeNumber, now: MonotonicMs): LogIndex | undefined {
+    const matchIndex = this.followers.get(follower)?.matchIndex ?? 0;
+    return matchIndex > 0 && this.isHeard(follower, now) ? matchIndex : undefined;
   }
 
   /** Whether a follower has answered within the last election timeout. */
-  isHeard(follower: NodeNumber, now: MonotonicMs): boolean {
+  private isHeard(follower: NodeNumber, now: MonotonicMs): boolean {
     const heardAt = this.followers.get(follower)?.heardAt ?? Number.NEGATIVE_INFINITY;
     return now - heardAt <= this.settings.electionTimeoutMs;
   }
@@ -194,7 +195,7 @@ export class Leadership {
   /** This leader goes for good: whoever is fittest need not wait for its silence to be noticed. */
   bequeath(now: MonotonicMs): void {
     const heir = this.bestSuccessor(now);
-    if (heir !== undefined) this.ready.send(heir, { kind: 'time-out-now', term: this.term });
+    if (heir !== undefined) this.ready.speak(heir, { kind: 'time-out-now', term: this.term });
   }
 
   /** Nobody has answered a round that did not begin, nor has entries that we do not have. */
@@ -236,7 +237,7 @@ export class Leadership {
     if (transfer === undefined || (transfer.isTold && !again)) return;
     if (this.followers.get(transfer.to)?.matchIndex !== this.log.lastIndex) return;
     transfer.isTold = true;
-    this.ready.send(transfer.to, { kind: 'time-out-now', term: this.term });
+    this.ready.speak(transfer.to, { kind: 'time-out-now', term: this.term });
   }
 
   private replicateTo(to: NodeNumber, progress: Progress): boolean {
@@ -267,7 +268,7 @@ export class Leadership {
     const { term, round } = this;
     const { commitIndex } = this.log;
     const { lossSeen } = progress;
-    this.ready.send(to, { kind: 'append-request', term, ...previous, commitIndex, round, lossSeen, entries });
+    this.ready.speak(to, { kind: 'append-request', term, ...previous, commitIndex, round, lossSeen, entries });
   }
 
   /** Whoever is silent costs a heartbeat, not a chunk; and with nothing sent so far it may as well get the newest. */
@@ -278,6 +279,6 @@ export class Leadership {
   }
 
   private sendChunk(to: NodeNumber, snapshot: OutgoingSnapshot): void {
-    this.ready.send(to, snapshot.chunk(this.term, this.round, this.settings.snapshotChunkBytes));
+    this.ready.speak(to, snapshot.chunk(this.term, this.round, this.settings.snapshotChunkBytes));
   }
 }

@@ -25,6 +25,7 @@ import { Reads } from './reads.ts';
 import { type RaftReady, ReadyQueue } from './ready.ts';
 import { Replica } from './replica.ts';
 import type { RaftSettings } from './settings.ts';
+import { snapshotBytesMax } from './snapshot-transfer.ts';
 
 export type { Proposed, RaftOptions } from './contract.ts';
 export type { RaftRole } from './election.ts';
@@ -208,8 +209,7 @@ export class Raft {
       configuration: this.configuration,
       isSettled: this.commitIndex >= Math.max(this.log.configurations.newestIndex, leadership.openingIndex),
       lastIndex: this.lastIndex,
-      matchIndex: (follower) =>
-        leadership.isHeard(follower, now) ? leadership.progressOf(follower)?.matchIndex : undefined,
+      matchIndex: (follower) => leadership.reachedBy(follower, now),
     });
     if (planned.kind === 'refused') return planned;
     return this.tryAppend(leadership, 'configuration', [encodeConfiguration(planned.configuration)]);
@@ -241,9 +241,11 @@ export class Raft {
 
   /**
    * This snapshot of what came as `committed` is durable: entries below `keepFrom`, at most its index + 1, are
-   * forgotten here. The machine keeps the newest snapshot, for followers that lack what is forgotten.
+   * forgotten here. The machine keeps the newest snapshot, for followers that lack what is forgotten; its state has at
+   * most 256 MiB.
    */
   compact(snapshot: LogSnapshot, keepFrom: LogIndex): void {
+    assert(snapshot.state.length <= snapshotBytesMax, 'a snapshot can be sent to a follower');
     this.log.compact(snapshot, keepFrom);
   }
 

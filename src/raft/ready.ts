@@ -52,7 +52,7 @@ export interface RaftWrite extends LogWrite {
 export interface RaftReady {
   /** Present only when none is in flight. Replaces all stored entries from `entries[0].index` on. */
   readonly write?: RaftWrite;
-  /** May leave at once: a leader's appends, what promises nothing, and promises that are durable by now. */
+  /** May leave at once: what a leader says, what promises nothing, and promises that are durable by now. */
   readonly sendNow: readonly AddressedRaftMessage[];
   /** May leave when `write` is durable, never before. Empty without one. */
   readonly sendAfterWrite: readonly AddressedRaftMessage[];
@@ -97,6 +97,8 @@ export class ReadyQueue {
   private writesStarted = 0;
   private writeStartedAt: MonotonicMs | undefined;
   private promisesDropped = 0;
+  /** The write that makes the newest term and vote durable. */
+  private hardStateWrite = 0;
   /** The write that makes true that this voter recovered; 0 when none is needed. */
   private recoveredAfter: number | undefined;
 
@@ -117,15 +119,29 @@ export class ReadyQueue {
 
   save(hardState: HardState): void {
     this.unsaved = hardState;
+    this.hardStateWrite = this.writesStarted + 1;
   }
 
   send(to: NodeNumber, message: RaftMessage): void {
     this.messages.push({ to, message });
   }
 
+  /**
+   * Sends, as a leader, once its term is durable. It is when others elected it; but a lone voter leads at once, and
+   * learners must hear of no term that a crash can make it begin again, with other entries.
+   */
+  speak(to: NodeNumber, message: RaftMessage): void {
+    if (this.hardStateWrite <= this.writesDurable) this.send(to, message);
+    else this.hold(to, message, this.hardStateWrite);
+  }
+
   /** Sends once all that the machine knows now is durable. */
   promise(to: NodeNumber, message: RaftMessage): void {
-    this.promises.push({ addressed: { to, message }, afterWrite: this.savingWrite });
+    this.hold(to, message, this.savingWrite);
+  }
+
+  private hold(to: NodeNumber, message: RaftMessage, afterWrite: number): void {
+    this.promises.push({ addressed: { to, message }, afterWrite });
     if (this.promises.length <= promisesMax) return;
     this.promises.shift();
     this.promisesDropped++;

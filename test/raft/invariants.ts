@@ -74,9 +74,11 @@ export class Invariants {
   }
 
   onCrash(voter: TestVoter): void {
-    // A lone voter leads before its term is durable, as nobody hears of it; so it may lead in that term again.
-    if (this.voters.length === 1) this.identities.clear();
     const seen = this.seenOf(voter);
+    // A lone voter leads before its term is durable, as nobody hears of it; so it may lead in that term again.
+    for (const { index, term } of seen.entries) {
+      if (!this.voters.some((each) => has(each, index, term))) this.identities.delete(`${index}/${term}`);
+    }
     seen.entries = [];
     seen.commitIndex = 0;
     seen.ledBy = undefined;
@@ -126,10 +128,11 @@ export class Invariants {
 
   /** A promise that leaves must be on the disk of who makes it. */
   onSend(voter: TestVoter, { to, message }: AddressedRaftMessage): void {
-    if (!isPromise(message)) return;
-    this.promisedTerm.set(voter.self, Math.max(this.promisedTerm.get(voter.self) ?? 0, message.term));
     const { hardState } = voter.disk;
     const what = `${message.kind} of ${voter.self} in term ${message.term}`;
+    if (isLeaders(message)) assert.ok(hardState.term >= message.term, `${what} left before its term was durable`);
+    if (!isPromise(message)) return;
+    this.promisedTerm.set(voter.self, Math.max(this.promisedTerm.get(voter.self) ?? 0, message.term));
     assert.ok(hardState.term >= message.term, `${what} left before its term was durable`);
     const isVote = message.kind === 'vote-request' || (message.kind === 'vote-answer' && message.granted);
     const candidate = message.kind === 'vote-request' ? voter.self : to;
@@ -308,6 +311,14 @@ export class Invariants {
   private seenOf(voter: TestVoter): Seen {
     return this.seen.get(voter.self) as Seen;
   }
+}
+
+function has(voter: TestVoter, index: LogIndex, term: Term): boolean {
+  return voter.disk.holds(index, term) || (voter.isUp && voter.raft.termAt(index) === term);
+}
+
+function isLeaders({ kind }: RaftMessage): boolean {
+  return ['append-request', 'snapshot-chunk', 'time-out-now'].includes(kind);
 }
 
 function isPromise({ kind }: RaftMessage): boolean {

@@ -366,7 +366,19 @@ const configurations: readonly Mutant[] = [
     to: 'if (lag < 0) return',
   },
   {
-    wrong: 'a leader that is to go goes before that is committed (CCF: premature retirement)',
+    wrong: 'who is left out does not stand, though its log is the newest (CCF: premature retirement)',
+    file: 'election.ts',
+    from: 'return isVoter(configuration, this.self) || isVoter(configurations.at(commitIndex), this.self);',
+    to: 'return isVoter(configuration, this.self) || configurations.at(commitIndex) === undefined;',
+  },
+  {
+    wrong: 'a lone voter tells learners of a term before that is durable',
+    file: 'ready.ts',
+    from: '    if (this.hardStateWrite <= this.writesDurable) this.send(to, message);\n',
+    to: '    if (this.hardStateWrite >= 0) this.send(to, message);\n',
+  },
+  {
+    wrong: 'a leader that is to go goes before that is committed',
     file: 'raft.ts',
     from: "    if (kind === 'configuration') leadership.followConfiguration(this.now);\n",
     to:
@@ -416,8 +428,8 @@ const transfersAndLosses: readonly Mutant[] = [
   {
     wrong: 'whoever lost entries stands for election',
     file: 'election.ts',
-    from: 'isVoter(this.log.configuration, this.self) && !this.replica.isQuarantined;',
-    to: 'isVoter(this.log.configuration, this.self);',
+    from: 'return this.takesPart() && !this.replica.isQuarantined && !this',
+    to: 'return this.takesPart() && !this',
   },
   {
     wrong: 'a leader does not heed that a follower lost entries',

@@ -33,7 +33,7 @@ const settings: RaftSettings = {
 };
 
 /** With fewer a cluster of which one is in quarantine could elect nobody. */
-const votersMin = 3;
+const votersOfLossyMin = 3;
 /** Numbers that take no part to begin with. */
 const spares = 2;
 
@@ -89,8 +89,8 @@ class Simulation {
     this.isTight = this.random.below(2) === 0;
     const limits = this.isTight ? { messageEntriesMax: 1, inflightMessagesMax: 1 } : {};
     const count = voterCounts[seed % voterCounts.length] as number;
-    this.isChanging = count >= votersMin && this.random.below(2) === 0;
-    this.isLossy = count >= votersMin && this.random.below(3) === 0;
+    this.isChanging = this.random.below(2) === 0;
+    this.isLossy = count >= votersOfLossyMin && this.random.below(3) === 0;
     this.isCompacting = this.random.below(4) > 0;
     const numbers = Array.from({ length: count + (this.isChanging ? spares : 0) }, (_, position) => position + 1);
     const configuration = votersOnly(...numbers.slice(0, count));
@@ -248,7 +248,8 @@ class Simulation {
         .map(({ self }) => self)
         .filter((each) => !voters.includes(each) && !learners.includes(each));
       const promoted = learners.filter(flips);
-      const gone = shuffled(voters, this.random).slice(0, voters.length + promoted.length - votersMin);
+      const least = this.isLossy ? votersOfLossyMin : 1;
+      const gone = shuffled(voters, this.random).slice(0, Math.max(0, voters.length + promoted.length - least));
       const leaving = gone.filter(() => this.random.below(3) === 0);
       const demoted = leaving.filter(flips);
       const wanted = {
