@@ -138,7 +138,9 @@ const replication: readonly Mutant[] = [
     wrong: 'all beyond the previous entry of a request is taken away',
     file: 'replica.ts',
     from: '    this.log.merge(entries);\n',
-    to: '    if (previousIndex >= this.log.commitIndex) this.log.truncateFrom(previousIndex + 1);\n    this.log.merge(entries);\n',
+    to:
+      '    if (previousIndex >= this.log.commitIndex) this.log.truncateFrom(previousIndex + 1);\n' +
+      '    this.log.merge(entries);\n',
   },
   {
     wrong: 'more is acknowledged than a request covered (CCF: over-acking)',
@@ -219,7 +221,9 @@ const snapshots: readonly Mutant[] = [
     wrong: 'a snapshot leaves a configuration of the log that it replaced (OpenRaft#1808)',
     file: 'log.ts',
     from: '    this.configurations.restart(snapshot.index, configuration);\n',
-    to: '    if (this.configurations.newestIndex <= this.committed) this.configurations.restart(snapshot.index, configuration);\n',
+    to:
+      '    if (this.configurations.newestIndex <= this.committed) ' +
+      'this.configurations.restart(snapshot.index, configuration);\n',
   },
   {
     wrong: 'a log that begins behind a snapshot forgets its last term',
@@ -348,7 +352,8 @@ const configurations: readonly Mutant[] = [
     file: 'log.ts',
     from: "if (entry.kind === 'configuration' && entry.index > this.configurations.newestIndex) this.adopt(entry);",
     to:
-      "const late = this.entries.findLast(({ kind, index }) => kind === 'configuration' && index <= this.committed);\n" +
+      "const isLate = ({ kind, index }) => kind === 'configuration' && index <= this.committed;\n" +
+      '      const late = this.entries.findLast(isLate);\n' +
       '      if (late !== undefined && late.index > this.configurations.newestIndex) this.adopt(late);',
   },
   {

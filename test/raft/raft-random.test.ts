@@ -1,6 +1,7 @@
 /**
  * Clusters under random faults, one per seed; after every step the invariants are checked. A failing seed
- * replays exactly: `RAFT_SEED=17 node --import tsx --test test/raft/raft-random.test.ts`.
+ * replays exactly: `RAFT_SEED=17 node --import tsx --test test/raft/raft-random.test.ts`. For the night,
+ * `RAFT_SEEDS=10000` runs so many.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -12,7 +13,7 @@ import { type Random, seededRandom, shuffled } from '../../src/seam/random.ts';
 import { Invariants } from './invariants.ts';
 import { TestVoter, votersOnly } from './voter.ts';
 
-const seedCount = 320;
+const seedCount = Number(process.env.RAFT_SEEDS ?? 320);
 const faultyMs = 6_000;
 /** Faults are over, proposals go on: time for a leader and for progress. */
 const calmMs = 1_000;
