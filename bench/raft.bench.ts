@@ -70,7 +70,7 @@ function newVoter(self: NodeNumber): Raft {
   const hardState = { term: 0, votedFor: 0 };
   return new Raft({
     self,
-    voters,
+    configuration: { voters, learners: [], outgoing: [] },
     settings: raftSettingsDefault,
     random,
     hardState,

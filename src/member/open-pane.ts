@@ -40,7 +40,7 @@ export function openPane(
   swim.heedPaneAlone();
   const raft = new Raft({
     self: number,
-    voters: directory.controlNumbers(),
+    configuration: { voters: directory.controlNumbers(), learners: [], outgoing: [] },
     settings: paneTiming,
     random,
     hardState: storedLog.hardState,

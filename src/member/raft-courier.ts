@@ -69,6 +69,7 @@ function isPrecious(message: RaftMessage): boolean {
 }
 
 function entriesBytesOf(message: RaftMessage): number {
+  if (message.kind === 'snapshot-chunk') return message.bytes.length + message.configuration.length;
   if (message.kind !== 'append-request') return 0;
   return message.entries.reduce((sum, { payload }) => sum + payload.length + entryHeadBytes, 0);
 }

@@ -1,19 +1,30 @@
 import type { LogIndex, MonotonicMs, NodeNumber, Term } from '../identity.ts';
+import type { LogSnapshot } from '../seam/log-store.ts';
+import { participants } from './configuration.ts';
 import type { RaftLog } from './log.ts';
-import type { AppendAnswer } from './message.ts';
+import type { AppendAnswer, SnapshotAnswer } from './message.ts';
 import { Progress } from './progress.ts';
-import { agreedValue } from './quorum.ts';
+import { agreedIn } from './quorum.ts';
 import type { ReadyQueue } from './ready.ts';
 import type { RaftSettings } from './settings.ts';
+import { OutgoingSnapshot } from './snapshot-transfer.ts';
 
 export interface LeadershipOptions {
+  readonly self: NodeNumber;
   readonly term: Term;
-  /** The other voters. */
-  readonly followers: readonly NodeNumber[];
+  /** With this term's opening as its last entry. */
   readonly log: RaftLog;
   readonly ready: ReadyQueue;
   readonly settings: RaftSettings;
   readonly now: MonotonicMs;
+}
+
+/** The lead on its way to somebody else (§3.10). */
+interface Transfer {
+  readonly to: NodeNumber;
+  readonly until: MonotonicMs;
+  /** The successor was told since the last heartbeat. */
+  isTold: boolean;
 }
 
 /**
@@ -24,27 +35,34 @@ export interface LeadershipOptions {
  * that was long on its way proves nothing about now.
  */
 export class Leadership {
+  /** This term's first entry: before it is committed nobody knows what of the earlier terms is (§6.4). */
+  readonly openingIndex: LogIndex;
+  private readonly self: NodeNumber;
   private readonly term: Term;
   private readonly log: RaftLog;
   private readonly ready: ReadyQueue;
   private readonly settings: RaftSettings;
-  private readonly followers: ReadonlyMap<NodeNumber, Progress>;
+  private followers: ReadonlyMap<NodeNumber, Progress> = new Map();
   private round = 0;
+  private answeredRound = 0;
   /** Rounds that no majority has answered; a leader that keeps too many steps down, which bounds them. */
   private readonly openRounds: { readonly round: number; readonly sentAt: MonotonicMs }[] = [];
+  /** A read waits for a round that begins when the open ones are answered. */
+  private wantsRound = false;
   private majorityAt: MonotonicMs;
   private beatAt: MonotonicMs;
+  private transfer: Transfer | undefined;
 
   constructor(options: LeadershipOptions) {
+    this.self = options.self;
     this.term = options.term;
     this.log = options.log;
     this.ready = options.ready;
     this.settings = options.settings;
-    const nextIndex = this.log.lastIndex + 1;
-    const progress = (): Progress => new Progress(nextIndex, this.settings.inflightMessagesMax);
-    this.followers = new Map(options.followers.map((follower) => [follower, progress()]));
+    this.openingIndex = this.log.lastIndex;
     this.majorityAt = options.now;
     this.beatAt = options.now;
+    this.followConfiguration(options.now);
   }
 
   get nextBeatAt(): MonotonicMs {
@@ -56,22 +74,66 @@ export class Leadership {
     return this.majorityAt;
   }
 
-  /** The highest index that is durable on a majority, this voter counted like any other. */
-  get agreedIndex(): LogIndex {
-    const matched = [...this.followers.values()].map((progress) => progress.matchIndex);
-    return agreedValue([this.log.durableIndex, ...matched]);
+  /** The latest round that a majority has answered. */
+  get confirmedRound(): number {
+    return this.answeredRound;
   }
 
-  /** A new round: every follower hears from us, and whatever was lost is found out. */
+  /** The highest index that is durable on a majority, this voter counted like any other. */
+  get agreedIndex(): LogIndex {
+    const { self, log, followers } = this;
+    return agreedIn(log.configuration, (voter) =>
+      voter === self ? log.durableIndex : (followers.get(voter)?.matchIndex ?? 0),
+    );
+  }
+
+  /** The lead is being handed over: nothing new is proposed meanwhile. */
+  get isHandingOver(): boolean {
+    return this.transfer !== undefined;
+  }
+
+  /** How far a follower has got; nothing of one that is silent, or that has taken no entry yet. */
+  reachedBy(follower: NodeNumber, now: MonotonicMs): LogIndex | undefined {
+    const matchIndex = this.followers.get(follower)?.matchIndex ?? 0;
+    return matchIndex > 0 && this.isHeard(follower, now) ? matchIndex : undefined;
+  }
+
+  /** Whether a follower has answered within the last election timeout. */
+  private isHeard(follower: NodeNumber, now: MonotonicMs): boolean {
+    const heardAt = this.followers.get(follower)?.heardAt ?? Number.NEGATIVE_INFINITY;
+    return now - heardAt <= this.settings.electionTimeoutMs;
+  }
+
+  /** The newest configuration is another: newcomers are replicated to, and whoever left is not any more. */
+  followConfiguration(now: MonotonicMs): void {
+    const others = [...participants(this.log.configuration)].filter((number) => number !== this.self);
+    const newcomer = (): Progress => new Progress(this.log.lastIndex, this.settings.inflightMessagesMax, now);
+    this.followers = new Map(others.map((number) => [number, this.followers.get(number) ?? newcomer()]));
+  }
+
+  /** A heartbeat: every follower hears from us, and whatever was lost is found out. */
   beat(now: MonotonicMs): void {
-    this.round++;
-    this.openRounds.push({ round: this.round, sentAt: now });
     this.beatAt = now + this.settings.heartbeatMs;
+    if (this.transfer !== undefined && now >= this.transfer.until) this.transfer = undefined;
     for (const [to, progress] of this.followers) {
       progress.allowProbe();
-      if (!this.replicateTo(to, progress)) this.append(to, progress);
+      this.repeatChunk(to, progress, now);
     }
-    this.closeRounds();
+    this.openRound(now);
+    this.urgeSuccessor(true);
+  }
+
+  /**
+   * The round that will show that this was the leader after now: one that begins at once, or else the one that begins
+   * as soon as those on their way are answered, for all who ask meanwhile.
+   */
+  confirmingRound(now: MonotonicMs): number {
+    if (this.openRounds.length === 0) {
+      this.openRound(now);
+      return this.round;
+    }
+    this.wantsRound = true;
+    return this.round + 1;
   }
 
   /** Sends each follower what it lacks, as far as its window allows. */
@@ -86,25 +148,96 @@ export class Leadership {
     }
   }
 
-  /** False when no follower of ours can have answered so. */
-  onAnswer(from: NodeNumber, answer: AppendAnswer): boolean {
+  /** False when no follower of ours can have answered so. One that takes no part any more may: nobody minds. */
+  onAppendAnswer(from: NodeNumber, answer: AppendAnswer, now: MonotonicMs): boolean {
+    if (!this.canBe(answer, answer.accepted ? answer.matchIndex : 0)) return false;
     const progress = this.followers.get(from);
-    const claimsTooMuch = answer.accepted && answer.matchIndex > this.log.lastIndex;
-    if (progress === undefined || claimsTooMuch || answer.round > this.round) return false;
-    progress.onAnswered(answer.round);
-    if (answer.accepted) progress.onAccepted(answer.matchIndex);
-    else progress.onRefused(answer.matchIndex);
-    this.closeRounds();
-    this.replicateTo(from, progress);
+    if (progress === undefined) return true;
+    progress.onAnswered(answer.round, now);
+    if (progress.believes(answer.lostLog, answer.round, this.round)) {
+      if (answer.accepted) progress.onAccepted(answer.matchIndex);
+      else progress.onRefused(answer.matchIndex);
+    }
+    this.goOn(from, progress, now);
     return true;
   }
 
-  private closeRounds(): void {
-    const answered = agreedValue([this.round, ...[...this.followers.values()].map((progress) => progress.round)]);
-    for (let open = this.openRounds[0]; open !== undefined && open.round <= answered; open = this.openRounds[0]) {
+  /** As `onAppendAnswer`. */
+  onSnapshotAnswer(from: NodeNumber, answer: SnapshotAnswer, now: MonotonicMs): boolean {
+    if (!this.canBe(answer, answer.done ? answer.index : 0)) return false;
+    const progress = this.followers.get(from);
+    if (progress === undefined) return true;
+    progress.onAnswered(answer.round, now);
+    if (progress.believes(answer.lostLog, answer.round, this.round)) {
+      const { snapshot } = progress;
+      if (answer.done) progress.onAccepted(answer.index);
+      else if (snapshot?.onAnswer(answer.index, answer.offset)) this.sendChunk(from, snapshot);
+    }
+    this.goOn(from, progress, now);
+    return true;
+  }
+
+  /** Brings `to` up to date and then has it elected; gives up after an election timeout. */
+  handOver(to: NodeNumber, now: MonotonicMs): void {
+    this.transfer = { to, until: now + this.settings.electionTimeoutMs, isTold: false };
+    this.urgeSuccessor(false);
+  }
+
+  /** The voter that would lose least by leading next: one that answers, and of those the one with the longest log. */
+  bestSuccessor(now: MonotonicMs): NodeNumber | undefined {
+    const able = this.log.configuration.voters.filter(
+      (voter) => this.isHeard(voter, now) && this.followers.get(voter)?.lossSeen === 0,
+    );
+    const matched = (voter: NodeNumber): LogIndex => this.followers.get(voter)?.matchIndex ?? 0;
+    return able.sort((a, b) => matched(b) - matched(a))[0];
+  }
+
+  /** This leader goes for good: whoever is fittest need not wait for its silence to be noticed. */
+  bequeath(now: MonotonicMs): void {
+    const heir = this.bestSuccessor(now);
+    if (heir !== undefined) this.ready.speak(heir, { kind: 'time-out-now', term: this.term });
+  }
+
+  /** Nobody has answered a round that did not begin, nor has entries that we do not have. */
+  private canBe(answer: { readonly round: number }, claimedIndex: LogIndex): boolean {
+    return answer.round <= this.round && claimedIndex <= this.log.lastIndex;
+  }
+
+  private goOn(from: NodeNumber, progress: Progress, now: MonotonicMs): void {
+    this.closeRounds(now);
+    this.replicateTo(from, progress);
+    this.urgeSuccessor(false);
+  }
+
+  private openRound(now: MonotonicMs): void {
+    this.round++;
+    this.wantsRound = false;
+    this.openRounds.push({ round: this.round, sentAt: now });
+    for (const [to, progress] of this.followers) {
+      if (!this.replicateTo(to, progress)) this.append(to, progress);
+    }
+    this.closeRounds(now);
+  }
+
+  private closeRounds(now: MonotonicMs): void {
+    const { self, round, followers } = this;
+    this.answeredRound = agreedIn(this.log.configuration, (voter) =>
+      voter === self ? round : (followers.get(voter)?.round ?? 0),
+    );
+    for (let open = this.openRounds[0]; open !== undefined; open = this.openRounds[0]) {
+      if (open.round > this.answeredRound) return;
       this.majorityAt = open.sentAt;
       this.openRounds.shift();
     }
+    if (this.wantsRound) this.openRound(now);
+  }
+
+  private urgeSuccessor(again: boolean): void {
+    const { transfer } = this;
+    if (transfer === undefined || (transfer.isTold && !again)) return;
+    if (this.followers.get(transfer.to)?.matchIndex !== this.log.lastIndex) return;
+    transfer.isTold = true;
+    this.ready.speak(transfer.to, { kind: 'time-out-now', term: this.term });
   }
 
   private replicateTo(to: NodeNumber, progress: Progress): boolean {
@@ -117,15 +250,35 @@ export class Leadership {
   }
 
   private append(to: NodeNumber, progress: Progress): void {
+    const previousTerm = this.log.termAt(progress.nextIndex - 1);
+    if (previousTerm === undefined && progress.snapshot === undefined) {
+      const snapshot = new OutgoingSnapshot(this.log.snapshot as LogSnapshot);
+      progress.onForgotten(snapshot);
+      this.sendChunk(to, snapshot);
+      return;
+    }
     const { messageEntriesMax, messageBytesMax } = this.settings;
     const entries = progress.mayTakeEntries
       ? this.log.batchFrom(progress.nextIndex, messageEntriesMax, messageBytesMax)
       : [];
-    const previousIndex = progress.nextIndex - 1;
-    const previousTerm = this.log.termAt(previousIndex) as Term;
+    // To whom a snapshot is sent a heartbeat says nothing of the log: after nothing, nothing.
+    const previousIndex = progress.snapshot === undefined ? progress.nextIndex - 1 : 0;
+    const previous = { previousIndex, previousTerm: progress.snapshot === undefined ? (previousTerm as Term) : 0 };
     progress.onSent(entries.length);
     const { term, round } = this;
     const { commitIndex } = this.log;
-    this.ready.send(to, { kind: 'append-request', term, previousIndex, previousTerm, commitIndex, round, entries });
+    const { lossSeen } = progress;
+    this.ready.speak(to, { kind: 'append-request', term, ...previous, commitIndex, round, lossSeen, entries });
+  }
+
+  /** Whoever is silent costs a heartbeat, not a chunk; and with nothing sent so far it may as well get the newest. */
+  private repeatChunk(to: NodeNumber, progress: Progress, now: MonotonicMs): void {
+    if (progress.snapshot === undefined) return;
+    if (!progress.snapshot.isUnderWay) progress.onForgotten(new OutgoingSnapshot(this.log.snapshot as LogSnapshot));
+    if (this.isHeard(to, now)) this.sendChunk(to, progress.snapshot);
+  }
+
+  private sendChunk(to: NodeNumber, snapshot: OutgoingSnapshot): void {
+    this.ready.speak(to, snapshot.chunk(this.term, this.round, this.settings.snapshotChunkBytes));
   }
 }

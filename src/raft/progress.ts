@@ -1,13 +1,16 @@
-import type { LogIndex } from '../identity.ts';
+import type { LogIndex, MonotonicMs } from '../identity.ts';
+import type { LossId } from './message.ts';
+import type { OutgoingSnapshot } from './snapshot-transfer.ts';
 
 /**
  * What a leader knows of one follower's log. It *probes*, one request at a time, until it knows where the two
  * logs agree; then it *pipelines*, sending ahead of the answers within a window. A refusal means something
- * was lost on the way: back to probing. Answers may be lost, repeated or late; nothing here goes backwards
- * but `nextIndex`, and that never to or below `matchIndex`.
+ * was lost on the way: back to probing. A follower whose next entry is forgotten gets a *snapshot* first. Answers
+ * may be lost, repeated or late; nothing here goes backwards but `nextIndex`, and that never to or below
+ * `matchIndex`. One thing takes `matchIndex` back: a follower that says that its disk lost entries.
  */
 export class Progress {
-  private phase: 'probe' | 'pipeline' = 'probe';
+  private phase: 'probe' | 'pipeline' | 'snapshot' = 'probe';
   private probeIsOut = false;
   /** The last index of each unanswered request with entries, ascending. */
   private readonly inflight: LogIndex[] = [];
@@ -15,10 +18,17 @@ export class Progress {
   private match: LogIndex = 0;
   private next: LogIndex;
   private answeredRound = 0;
+  private answeredAt: MonotonicMs;
+  private transfer: OutgoingSnapshot | undefined;
+  private loss: LossId = 0;
+  /** The round in which `loss` was heard of: answers to it and those before may be from before the loss. */
+  private lossRound = 0;
 
-  constructor(nextIndex: LogIndex, inflightMax: number) {
+  /** `now`: the follower counts as heard when its leader begins. */
+  constructor(nextIndex: LogIndex, inflightMax: number, now: MonotonicMs) {
     this.next = nextIndex;
     this.inflightMax = inflightMax;
+    this.answeredAt = now;
   }
 
   /** All up to here is durable at the follower and equals ours. */
@@ -36,11 +46,27 @@ export class Progress {
     return this.answeredRound;
   }
 
+  /** When the follower last answered. */
+  get heardAt(): MonotonicMs {
+    return this.answeredAt;
+  }
+
+  /** The latest loss of entries that the follower told of. */
+  get lossSeen(): LossId {
+    return this.loss;
+  }
+
+  /** The snapshot that it is being sent. */
+  get snapshot(): OutgoingSnapshot | undefined {
+    return this.transfer;
+  }
+
   get isPipelining(): boolean {
     return this.phase === 'pipeline';
   }
 
   get mayTakeEntries(): boolean {
+    if (this.phase === 'snapshot') return false;
     return this.phase === 'probe' ? !this.probeIsOut : this.inflight.length < this.inflightMax;
   }
 
@@ -58,24 +84,55 @@ export class Progress {
     this.probeIsOut = false;
   }
 
-  onAnswered(round: number): void {
+  onAnswered(round: number, now: MonotonicMs): void {
     this.answeredRound = Math.max(this.answeredRound, round);
+    this.answeredAt = now;
   }
 
   onAccepted(matchIndex: LogIndex): void {
     this.match = Math.max(this.match, matchIndex);
-    this.next = Math.max(this.next, this.match + 1);
-    if (this.phase === 'probe') this.next = this.match + 1;
-    this.phase = 'pipeline';
     while (this.inflight.length > 0 && (this.inflight[0] as LogIndex) <= this.match) this.inflight.shift();
+    // An answer to what was sent before the snapshot, or to a heartbeat, does not end its way.
+    if (this.transfer !== undefined && this.match < this.transfer.index) return;
+    this.next = this.phase === 'pipeline' ? Math.max(this.next, this.match + 1) : this.match + 1;
+    this.phase = 'pipeline';
+    this.transfer = undefined;
   }
 
   /** `hint` is where the follower says our logs may agree. Old news changes nothing. */
   onRefused(hint: LogIndex): void {
     const isOld = hint < this.match || (this.phase === 'probe' && hint >= this.next - 1);
-    if (isOld) return;
+    if (isOld || this.phase === 'snapshot') return;
     this.next = Math.min(this.next, hint + 1);
+    this.backToProbing();
+  }
+
+  /** Its next entry is forgotten: it gets this first. */
+  onForgotten(snapshot: OutgoingSnapshot): void {
+    this.phase = 'snapshot';
+    this.transfer = snapshot;
+    this.inflight.length = 0;
+  }
+
+  /**
+   * Whether an answer is to be believed, told the `lostLog` and the round that it carries. A loss that is news takes
+   * back all that was known of the follower's log. From then on what it acknowledged before may not count any more,
+   * and such answers may still be on their way; but they echo no round that began after the loss was heard of.
+   */
+  believes(lostLog: LossId, answeredRound: number, currentRound: number): boolean {
+    if (lostLog === this.loss) return true;
+    if (answeredRound <= this.lossRound) return false;
+    if (lostLog === 0) return true;
+    this.loss = lostLog;
+    this.lossRound = currentRound;
+    this.match = 0;
+    this.backToProbing();
+    return true;
+  }
+
+  private backToProbing(): void {
     this.phase = 'probe';
+    this.transfer = undefined;
     this.probeIsOut = false;
     this.inflight.length = 0;
   }

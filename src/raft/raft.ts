@@ -5,104 +5,76 @@
  * Beyond the paper's core: pre-vote (§9.6) and a refusal to elect while a leader is heard (§4.2.3), so that a
  * voter that was cut off disturbs nobody on its return; check-quorum (§6.2), so that a leader without a
  * majority stops believing; and a leader whose disk hangs steps down, because it can agree but never apply.
+ *
+ * Where things are: `log` and `configuration` (who votes) are what every voter has; `election` is how it votes,
+ * `replica` how it follows, `leadership` how it leads, with a `progress` for each follower; `reads` and
+ * `snapshot-transfer` are what their names say. This file takes the calls, and passes the lead from one to the other.
  */
 import { assert, unreachable } from '../assert.ts';
 import type { LogIndex, MonotonicMs, NodeNumber, Term } from '../identity.ts';
-import type { EntryKind, HardState, LogEntry } from '../seam/log-store.ts';
-import type { Random } from '../seam/random.ts';
-import { counterMax, isPlausible } from './bounds.ts';
+import type { EntryKind, LogEntry, LogSnapshot } from '../seam/log-store.ts';
+import { isPlausible } from './bounds.ts';
+import { encodeConfiguration, isVoter, type RaftConfiguration } from './configuration.ts';
+import { completed, planChange, type WantedConfiguration } from './configuration-change.ts';
+import type { NotLeader, Proposed, RaftOptions, ReadBegun, Refused, TransferBegun } from './contract.ts';
+import { Election, type RaftRole } from './election.ts';
 import { Leadership } from './leadership.ts';
 import { RaftLog } from './log.ts';
-import type {
-  AppendAnswer,
-  AppendRequest,
-  PreVoteAnswer,
-  PreVoteRequest,
-  RaftMessage,
-  VoteAnswer,
-  VoteRequest,
-} from './message.ts';
-import { quorumSize } from './quorum.ts';
+import type { AppendRequest, RaftMessage, SnapshotChunk } from './message.ts';
+import { Reads } from './reads.ts';
 import { type RaftReady, ReadyQueue } from './ready.ts';
+import { Replica } from './replica.ts';
 import type { RaftSettings } from './settings.ts';
+import { snapshotBytesMax } from './snapshot-transfer.ts';
 
+export type { Proposed, RaftOptions } from './contract.ts';
+export type { RaftRole } from './election.ts';
 export type { RaftReady, RaftWrite } from './ready.ts';
 export { type RaftSettings, raftSettingsDefault } from './settings.ts';
 
-export type RaftRole = 'follower' | 'pre-candidate' | 'candidate' | 'leader';
-
-export interface RaftOptions {
-  readonly self: NodeNumber;
-  /** All voters, `self` among them. */
-  readonly voters: readonly NodeNumber[];
-  readonly settings: RaftSettings;
-  readonly random: Random;
-  /** What the disk holds: term and vote, and the whole log from index 1. */
-  readonly hardState: HardState;
-  readonly entries: readonly LogEntry[];
-  /**
-   * Entries up to here are known to be committed from an earlier run, so that a voter that starts without a
-   * quorum can still serve what was decided. 0 when nothing is known; at most the last entry's index.
-   */
-  readonly committed: LogIndex;
-  readonly now: MonotonicMs;
-}
-
-/** `busy`: the leader holds as much uncommitted as it may; ask again after a commit. */
-export type Proposed =
-  | { readonly kind: 'accepted'; readonly firstIndex: LogIndex; readonly lastIndex: LogIndex; readonly term: Term }
-  | { readonly kind: 'not-leader'; readonly leader?: NodeNumber }
-  | { readonly kind: 'busy' };
-
-type Standing =
-  | { readonly role: 'follower'; readonly leader: NodeNumber | undefined }
-  | { readonly role: 'pre-candidate' | 'candidate'; readonly grants: Set<NodeNumber> }
-  | { readonly role: 'leader'; readonly leadership: Leadership };
-
-/** One voter. After every call its Readys want taking; see `RaftReady`. */
+/** One voter or learner. After every call its Readys want taking; see `RaftReady`. */
 export class Raft {
   private readonly self: NodeNumber;
-  private readonly others: readonly NodeNumber[];
   private readonly settings: RaftSettings;
-  private readonly random: Random;
   private readonly log: RaftLog;
+  private readonly reads: Reads = new Reads();
   private readonly ready: ReadyQueue;
-  private hardState: HardState;
-  private standing: Standing = { role: 'follower', leader: undefined };
+  private readonly replica: Replica;
+  private readonly election: Election;
+  /** Present while this voter leads. */
+  private leadership: Leadership | undefined;
   /** The time of the call that is being handled. */
   private now: MonotonicMs;
-  private electionAt: MonotonicMs;
-  private leaderHeardAt: MonotonicMs | undefined;
   private messagesDropped = 0;
 
   constructor(options: RaftOptions) {
-    assert(options.voters.includes(options.self), 'a raft machine runs on a voter');
-    this.self = options.self;
-    this.others = options.voters.filter((voter) => voter !== options.self);
-    this.settings = options.settings;
-    this.random = options.random;
-    this.hardState = options.hardState;
-    this.log = new RaftLog(options.entries);
-    this.log.commitTo(options.committed);
-    this.ready = new ReadyQueue(this.log);
-    this.now = options.now;
-    this.electionAt = this.others.length === 0 ? this.now : this.drawElectionAt();
+    const { self, snapshot, entries, configuration, hardState, settings, random, now } = options;
+    this.self = self;
+    this.settings = settings;
+    this.now = now;
+    const log = new RaftLog({ snapshot, entries, configuration });
+    log.commitTo(options.committed);
+    const ready = new ReadyQueue(log, this.reads);
+    const replica = new Replica(log, ready, options.quarantined ? 1 + random.below(2 ** 32 - 1) : 0);
+    this.log = log;
+    this.ready = ready;
+    this.replica = replica;
+    this.election = new Election({ self, hardState, log, ready, replica, settings, random, now });
   }
 
   /** Pre-candidates ask whether they would win; candidates stand. */
   get role(): RaftRole {
-    return this.standing.role;
+    return this.election.role;
   }
 
   /** The latest term that this voter knows of; it never falls, not even over a crash once it was spoken of. */
   get term(): Term {
-    return this.hardState.term;
+    return this.election.term;
   }
 
   /** The leader of this term, if it is known. */
   get leader(): NodeNumber | undefined {
-    if (this.standing.role === 'leader') return this.self;
-    return this.standing.role === 'follower' ? this.standing.leader : undefined;
+    return this.election.leader;
   }
 
   /** Known to be committed. What lies beyond must be shown to nobody. */
@@ -115,17 +87,42 @@ export class Raft {
     return this.log.lastIndex;
   }
 
-  /** Messages ignored since the start: from strangers, implausible, or beyond a limit. */
+  /** The first entry that is held; those before it are in a snapshot. One beyond the last when there is none. */
+  get firstIndex(): LogIndex {
+    return this.log.firstIndex;
+  }
+
+  /** Who takes part, by the newest configuration of this log, committed or not. */
+  get configuration(): RaftConfiguration {
+    return this.log.configuration;
+  }
+
+  /** Whether this voter votes for nobody, because its disk lost entries; see `Replica`. */
+  get isQuarantined(): boolean {
+    return this.replica.isQuarantined;
+  }
+
+  /** The lead is on its way to somebody else. */
+  get isHandingOver(): boolean {
+    return this.leadership?.isHandingOver ?? false;
+  }
+
+  /** Messages ignored since the start: implausible, of no use to this leader, or beyond a limit. */
   get dropped(): number {
     return this.messagesDropped + this.ready.dropped;
   }
 
-  /** 0 before the first entry, nothing beyond the last. */
+  /** 0 before the first entry; nothing beyond the last, nor for what is forgotten. */
   termAt(index: LogIndex): Term | undefined {
     return this.log.termAt(index);
   }
 
-  /** At most `most` entries from `index` (1 or more) on, uncommitted ones among them. */
+  /** Who took part as of `index`, from the newest snapshot's on: what the next snapshot has to say. */
+  configurationAt(index: LogIndex): RaftConfiguration {
+    return this.log.configurations.at(index);
+  }
+
+  /** At most `most` entries from `index` (1 or more) on, uncommitted ones among them; none from before `firstIndex`. */
   entriesFrom(index: LogIndex, most: number): readonly LogEntry[] {
     return this.log.from(index, most);
   }
@@ -137,32 +134,36 @@ export class Raft {
    */
   quorum(now: MonotonicMs): { readonly healthy: boolean } {
     const { electionTimeoutMs } = this.settings;
-    if (this.standing.role === 'leader') {
-      return { healthy: now - this.standing.leadership.majorityHeardAt <= electionTimeoutMs };
-    }
-    return { healthy: this.leaderHeardAt !== undefined && now - this.leaderHeardAt <= 2 * electionTimeoutMs };
+    const { leaderHeardAt } = this.election;
+    if (this.leadership !== undefined) return { healthy: now - this.leadership.majorityHeardAt <= electionTimeoutMs };
+    return { healthy: leaderHeardAt !== undefined && now - leaderHeardAt <= 2 * electionTimeoutMs };
   }
 
   /** The time by which `tick` wants to be called; other calls may change it. */
   nextTickAt(): MonotonicMs {
-    return this.standing.role === 'leader' ? this.standing.leadership.nextBeatAt : this.electionAt;
+    return this.leadership?.nextBeatAt ?? this.election.nextTimeoutAt;
   }
 
   /** Does what is due: heartbeats, elections, stepping down. Calling it early or late does no harm. */
   tick(now: MonotonicMs): void {
     this.now = now;
-    if (this.standing.role === 'leader') this.tickLeader(this.standing.leadership);
-    else if (now >= this.electionAt) this.onElectionTimeout();
+    if (this.leadership !== undefined) this.tickLeader(this.leadership);
+    else if (now >= this.election.nextTimeoutAt && this.election.onTimeout(now)) this.becomeLeader();
   }
 
-  /** Takes a message of another voter, authenticated by the caller. What cannot be is dropped and counted. */
+  /**
+   * Takes a message of another control node, authenticated by the caller. It need not be in this configuration, which
+   * may be the older one. What cannot be is dropped and counted.
+   */
   receive(from: NodeNumber, message: RaftMessage, now: MonotonicMs): void {
     this.now = now;
-    if (!this.others.includes(from) || !isPlausible(message)) {
+    if (from === this.self || !isPlausible(message)) {
       this.messagesDropped++;
       return;
     }
-    if (message.term > this.term && this.isMovedBy(message)) this.becomeFollower(message.term, undefined);
+    if (message.term > this.term && this.election.isMovedBy(message, now)) {
+      this.becomeFollower(message.term, undefined);
+    }
     this.dispatch(from, message);
   }
 
@@ -174,14 +175,78 @@ export class Raft {
   propose(payloads: readonly Uint8Array[], now: MonotonicMs): Proposed {
     assert(payloads.length > 0 && payloads.every(({ length }) => length > 0), 'a proposal has content');
     this.now = now;
-    if (this.standing.role !== 'leader') {
-      return { kind: 'not-leader', ...(this.leader === undefined ? {} : { leader: this.leader }) };
-    }
-    if (!this.hasRoomFor(payloads)) return { kind: 'busy' };
-    const firstIndex = this.lastIndex + 1;
-    this.appendOwn('command', payloads);
-    this.standing.leadership.replicate();
-    return { kind: 'accepted', firstIndex, lastIndex: this.lastIndex, term: this.term };
+    if (this.leadership === undefined) return this.notLeader();
+    return this.tryAppend(this.leadership, 'command', payloads);
+  }
+
+  /**
+   * Asks for a read that sees everything decided before it (ReadIndex, §6.4). A Ready names its id in `reads` when the
+   * state, with that Ready's `committed` applied, may be read; or in `readsFailed` when the lead was lost meanwhile.
+   */
+  read(now: MonotonicMs): ReadBegun {
+    this.now = now;
+    const { leadership } = this;
+    if (leadership === undefined) return this.notLeader();
+    if (this.reads.isFull) return { kind: 'busy' };
+    const round = leadership.confirmingRound(now);
+    // A leader's commit index may be behind what its predecessors committed, until its own opening is committed.
+    const id = this.reads.open(Math.max(this.commitIndex, leadership.openingIndex), round);
+    this.reads.confirm(leadership.confirmedRound);
+    return { kind: 'pending', id };
+  }
+
+  /**
+   * Begins a change of who takes part, as a leader. A new voter has to have been a learner that has caught up. The
+   * change is complete when a `configuration` entry without outgoing voters comes in `committed`; the joint one
+   * before it, which `accepted` names, is followed by that one by itself, under whichever leader.
+   */
+  changeConfiguration(wanted: WantedConfiguration, now: MonotonicMs): Proposed | Refused {
+    this.now = now;
+    const { leadership } = this;
+    if (leadership === undefined) return this.notLeader();
+
+    const planned = planChange(wanted, {
+      configuration: this.configuration,
+      isSettled: this.commitIndex >= Math.max(this.log.configurations.newestIndex, leadership.openingIndex),
+      lastIndex: this.lastIndex,
+      matchIndex: (follower) => leadership.reachedBy(follower, now),
+    });
+    if (planned.kind === 'refused') return planned;
+    return this.tryAppend(leadership, 'configuration', [encodeConfiguration(planned.configuration)]);
+  }
+
+  /**
+   * Hands the lead to a voter (§3.10): takes no proposals, brings it up to date and has it elected at once, without
+   * the wait for an election timeout. It gives up after one.
+   */
+  transfer(to: NodeNumber, now: MonotonicMs): TransferBegun {
+    this.now = now;
+    const { leadership } = this;
+    if (leadership === undefined) return this.notLeader();
+
+    if (leadership.isHandingOver) return { kind: 'refused', reason: 'the lead is being handed over already' };
+    if (to === this.self) return { kind: 'refused', reason: `number ${to} leads already` };
+    if (!this.configuration.voters.includes(to)) return { kind: 'refused', reason: `number ${to} is no voter` };
+    leadership.handOver(to, now);
+    return { kind: 'begun', to };
+  }
+
+  /** The same to whichever voter is fittest: for a leader whose machine falls behind, or which is told to stop. */
+  handOver(now: MonotonicMs): TransferBegun {
+    const { leadership } = this;
+    if (leadership === undefined) return this.notLeader();
+    const to = leadership.bestSuccessor(now);
+    return to === undefined ? { kind: 'refused', reason: 'no other voter answers' } : this.transfer(to, now);
+  }
+
+  /**
+   * This snapshot of what came as `committed` is durable: entries below `keepFrom`, at most its index + 1, are
+   * forgotten here. The machine keeps the newest snapshot, for followers that lack what is forgotten; its state has at
+   * most 256 MiB.
+   */
+  compact(snapshot: LogSnapshot, keepFrom: LogIndex): void {
+    assert(snapshot.state.length <= snapshotBytesMax, 'a snapshot can be sent to a follower');
+    this.log.compact(snapshot, keepFrom);
   }
 
   /** What is to be done now, or nothing; the contract is `RaftReady`'s. */
@@ -193,28 +258,38 @@ export class Raft {
   persisted(writeId: number, now: MonotonicMs): void {
     this.now = now;
     this.ready.onPersisted(writeId);
-    this.advanceCommit();
+    this.advance();
   }
 
   private dispatch(from: NodeNumber, message: RaftMessage): void {
+    const { election, now } = this;
     switch (message.kind) {
       case 'pre-vote-request':
-        this.onPreVoteRequest(from, message);
+        election.onPreVoteRequest(from, message, now);
         break;
       case 'pre-vote-answer':
-        this.onPreVoteAnswer(from, message);
+        if (election.onPreVoteAnswer(from, message, now)) this.becomeLeader();
         break;
       case 'vote-request':
-        this.onVoteRequest(from, message);
+        election.onVoteRequest(from, message, now);
         break;
       case 'vote-answer':
-        this.onVoteAnswer(from, message);
+        if (election.onVoteAnswer(from, message)) this.becomeLeader();
+        break;
+      case 'time-out-now':
+        if (election.onTimeOutNow(from, message, now)) this.becomeLeader();
         break;
       case 'append-request':
         this.onAppendRequest(from, message);
         break;
+      case 'snapshot-chunk':
+        this.onSnapshotChunk(from, message);
+        break;
       case 'append-answer':
-        this.onAppendAnswer(from, message);
+        this.onFollowerAnswer(message, (leadership) => leadership.onAppendAnswer(from, message, now));
+        break;
+      case 'snapshot-answer':
+        this.onFollowerAnswer(message, (leadership) => leadership.onSnapshotAnswer(from, message, now));
         break;
       default:
         unreachable(message);
@@ -223,129 +298,61 @@ export class Raft {
 
   private tickLeader(leadership: Leadership): void {
     const hasMajority = this.now - leadership.majorityHeardAt <= this.settings.electionTimeoutMs;
-    if (!hasMajority || this.diskHangs()) this.becomeFollower(this.term, undefined);
+    if (!hasMajority || this.election.diskHangs(this.now)) this.becomeFollower(this.term, undefined);
     else if (this.now >= leadership.nextBeatAt) leadership.beat(this.now);
-  }
-
-  private onElectionTimeout(): void {
-    this.electionAt = this.drawElectionAt();
-    if (this.diskHangs() || this.term >= counterMax) return;
-    this.standing = { role: 'pre-candidate', grants: new Set([this.self]) };
-    const position = { lastIndex: this.log.lastIndex, lastTerm: this.log.lastTerm };
-    for (const to of this.others) this.ready.send(to, { kind: 'pre-vote-request', term: this.term + 1, ...position });
-    if (this.isMajority(this.standing.grants)) this.becomeCandidate();
-  }
-
-  /** Does a message of a higher term make that term ours? */
-  private isMovedBy(message: RaftMessage): boolean {
-    switch (message.kind) {
-      case 'pre-vote-request':
-        return false;
-      case 'pre-vote-answer':
-        return !message.granted;
-      case 'vote-request':
-        return !this.hearsLeader();
-      case 'vote-answer':
-      case 'append-request':
-      case 'append-answer':
-        return true;
-      default:
-        return unreachable(message);
-    }
-  }
-
-  private onPreVoteRequest(from: NodeNumber, request: PreVoteRequest): void {
-    const granted =
-      request.term > this.term && !this.hearsLeader() && this.log.isNoNewerThan(request.lastTerm, request.lastIndex);
-    this.ready.send(from, { kind: 'pre-vote-answer', term: granted ? request.term : this.term, granted });
-  }
-
-  private onPreVoteAnswer(from: NodeNumber, answer: PreVoteAnswer): void {
-    if (this.standing.role !== 'pre-candidate' || !answer.granted || answer.term !== this.term + 1) return;
-    this.standing.grants.add(from);
-    if (this.isMajority(this.standing.grants)) this.becomeCandidate();
-  }
-
-  private onVoteRequest(from: NodeNumber, request: VoteRequest): void {
-    // Its term is above ours only while we hear a leader: then it is as if the request had been lost.
-    if (request.term > this.term) return;
-    const { votedFor } = this.hardState;
-    const isFree = votedFor === 0 || votedFor === from;
-    const granted = request.term === this.term && isFree && this.log.isNoNewerThan(request.lastTerm, request.lastIndex);
-    if (granted) {
-      this.save({ term: this.term, votedFor: from });
-      this.electionAt = this.drawElectionAt();
-    }
-    this.ready.promise(from, { kind: 'vote-answer', term: this.term, granted });
-  }
-
-  private onVoteAnswer(from: NodeNumber, answer: VoteAnswer): void {
-    if (this.standing.role !== 'candidate' || !answer.granted || answer.term !== this.term) return;
-    this.standing.grants.add(from);
-    if (this.isMajority(this.standing.grants)) this.becomeLeader();
+    this.advance();
   }
 
   private onAppendRequest(from: NodeNumber, request: AppendRequest): void {
-    if (request.term < this.term) {
-      // The round is of another term than this answer: echoed, it could be taken for one of a later leadership.
-      this.answerAppend(from, { accepted: false, matchIndex: this.lastIndex, round: 0 });
-      return;
+    const { term, lastIndex: matchIndex } = this;
+    // The round is of another term than this answer: echoed, it could be taken for one of a later leadership.
+    const refusal = { kind: 'append-answer', accepted: false, matchIndex, round: 0, lostLog: 0 } as const;
+    if (request.term < term) this.ready.promise(from, { ...refusal, term });
+    else if (!this.election.believes(from, request.term) || this.replica.contradicts(request)) this.messagesDropped++;
+    else {
+      this.becomeFollower(request.term, from);
+      this.ready.promise(from, { ...this.replica.onAppend(request), term: this.term });
     }
-    const conflict = this.log.conflictWith(request.entries);
-    const contradicts = conflict !== undefined && conflict <= this.commitIndex;
-    if ((this.leader ?? from) !== from || contradicts) {
-      this.messagesDropped++;
-      return;
-    }
-    this.becomeFollower(request.term, from);
-    this.leaderHeardAt = this.now;
-    const { previousIndex, previousTerm, round } = request;
-    if (this.log.termAt(previousIndex) !== previousTerm) {
-      const matchIndex = this.log.backOff(previousIndex, previousTerm);
-      this.answerAppend(from, { accepted: false, matchIndex, round });
-      return;
-    }
-    this.log.merge(request.entries);
-    const matchIndex = previousIndex + request.entries.length;
-    this.log.commitTo(Math.min(request.commitIndex, matchIndex));
-    this.answerAppend(from, { accepted: true, matchIndex, round });
   }
 
-  private onAppendAnswer(from: NodeNumber, answer: AppendAnswer): void {
-    if (this.standing.role !== 'leader' || answer.term !== this.term) return;
-    if (this.standing.leadership.onAnswer(from, answer)) this.advanceCommit();
+  private onSnapshotChunk(from: NodeNumber, chunk: SnapshotChunk): void {
+    const { term } = this;
+    const refusal = { kind: 'snapshot-answer', round: 0, index: 0, offset: 0, done: false, lostLog: 0 } as const;
+    if (chunk.term < term) this.ready.promise(from, { ...refusal, term });
+    else if (!this.election.believes(from, chunk.term)) this.messagesDropped++;
+    else {
+      this.becomeFollower(chunk.term, from);
+      this.ready.promise(from, { ...this.replica.onChunk(chunk), term: this.term });
+    }
+  }
+
+  private onFollowerAnswer(answer: { readonly term: Term }, take: (leadership: Leadership) => boolean): void {
+    if (this.leadership === undefined || answer.term !== this.term) return;
+    if (take(this.leadership)) this.advance();
     else this.messagesDropped++;
   }
 
-  private answerAppend(to: NodeNumber, answer: Omit<AppendAnswer, 'kind' | 'term'>): void {
-    this.ready.promise(to, { kind: 'append-answer', term: this.term, ...answer });
-  }
-
   private becomeFollower(term: Term, leader: NodeNumber | undefined): void {
-    if (term > this.term) this.save({ term, votedFor: 0 });
-    this.standing = { role: 'follower', leader };
-    this.electionAt = this.drawElectionAt();
-  }
-
-  private becomeCandidate(): void {
-    this.save({ term: this.term + 1, votedFor: this.self });
-    this.standing = { role: 'candidate', grants: new Set([this.self]) };
-    this.electionAt = this.drawElectionAt();
-    if (this.isMajority(this.standing.grants)) {
-      this.becomeLeader();
-      return;
-    }
-    const position = { lastIndex: this.log.lastIndex, lastTerm: this.log.lastTerm };
-    for (const to of this.others) this.ready.promise(to, { kind: 'vote-request', term: this.term, ...position });
+    if (this.leadership !== undefined) this.reads.fail();
+    this.leadership = undefined;
+    this.election.follow(term, leader, this.now);
   }
 
   private becomeLeader(): void {
-    const { log, ready, settings, term, now } = this;
-    const leadership = new Leadership({ term, followers: this.others, log, ready, settings, now });
-    this.standing = { role: 'leader', leadership };
-    this.leaderHeardAt = undefined;
+    this.election.lead();
     this.appendOwn('opening', [new Uint8Array(0)]);
-    leadership.beat(now);
+    const { self, log, ready, settings, term, now } = this;
+    this.leadership = new Leadership({ self, term, log, ready, settings, now });
+    this.leadership.beat(now);
+  }
+
+  private tryAppend(leadership: Leadership, kind: EntryKind, payloads: readonly Uint8Array[]): Proposed {
+    if (leadership.isHandingOver || !this.hasRoomFor(payloads)) return { kind: 'busy' };
+    const firstIndex = this.lastIndex + 1;
+    this.appendOwn(kind, payloads);
+    if (kind === 'configuration') leadership.followConfiguration(this.now);
+    leadership.replicate();
+    return { kind: 'accepted', firstIndex, lastIndex: this.lastIndex, term: this.term };
   }
 
   private appendOwn(kind: EntryKind, payloads: readonly Uint8Array[]): void {
@@ -359,40 +366,34 @@ export class Raft {
     return entries <= this.settings.uncommittedEntriesMax && bytes <= this.settings.uncommittedBytesMax;
   }
 
-  /**
-   * Only an entry of this term is committed by counting; it takes all before it along. An older one on a
-   * majority may yet be replaced (§3.6.2 and figure 3.7).
-   */
-  private advanceCommit(): void {
-    if (this.standing.role !== 'leader') return;
-    const { agreedIndex } = this.standing.leadership;
+  /** A leader learned something, or its disk did: what may be committed, read and completed by now? */
+  private advance(): void {
+    const { leadership } = this;
+    if (leadership === undefined) return;
+    this.reads.confirm(leadership.confirmedRound);
+    const { agreedIndex } = leadership;
+    // Only an entry of this term is committed by counting; it takes all before it along. An older one on a
+    // majority may yet be replaced (§3.6.2 and figure 3.7).
     if (agreedIndex <= this.commitIndex || this.log.termAt(agreedIndex) !== this.term) return;
     this.log.commitTo(agreedIndex);
-    this.standing.leadership.announceCommit();
+    leadership.announceCommit();
+    this.settleConfiguration(leadership);
   }
 
-  private isMajority(grants: ReadonlySet<NodeNumber>): boolean {
-    return grants.size >= quorumSize(this.others.length + 1);
+  /** After a committed joint configuration comes the one it leads to; whom that leaves out leads no more (§4.2.2). */
+  private settleConfiguration(leadership: Leadership): void {
+    if (this.log.configurations.newestIndex > this.commitIndex) return;
+    if (this.configuration.outgoing.length > 0) {
+      this.appendOwn('configuration', [encodeConfiguration(completed(this.configuration))]);
+      leadership.followConfiguration(this.now);
+      leadership.replicate();
+    } else if (!isVoter(this.configuration, this.self)) {
+      leadership.bequeath(this.now);
+      this.becomeFollower(this.term, undefined);
+    }
   }
 
-  /** A leader that lives, as far as we know: ourselves, or one heard within an election timeout. */
-  private hearsLeader(): boolean {
-    if (this.leader === undefined) return false;
-    return this.role === 'leader' || this.now - (this.leaderHeardAt ?? -Infinity) < this.settings.electionTimeoutMs;
-  }
-
-  /** A write has taken longer than an election would. */
-  private diskHangs(): boolean {
-    const since = this.ready.writingSince;
-    return since !== undefined && this.now - since > this.settings.electionTimeoutMs;
-  }
-
-  private drawElectionAt(): MonotonicMs {
-    return this.now + this.settings.electionTimeoutMs * (1 + this.random.next());
-  }
-
-  private save(hardState: HardState): void {
-    this.hardState = hardState;
-    this.ready.save(hardState);
+  private notLeader(): NotLeader {
+    return { kind: 'not-leader', ...(this.leader === undefined ? {} : { leader: this.leader }) };
   }
 }

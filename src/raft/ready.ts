@@ -1,8 +1,9 @@
 import { assert } from '../assert.ts';
 import type { MonotonicMs, NodeNumber } from '../identity.ts';
-import type { HardState, LogEntry, LogWrite } from '../seam/log-store.ts';
+import type { HardState, LogEntry, LogSnapshot, LogWrite } from '../seam/log-store.ts';
 import type { RaftLog } from './log.ts';
 import type { AddressedRaftMessage, RaftMessage } from './message.ts';
+import type { Reads, ServableRead } from './reads.ts';
 
 /** Entries in one `committed`: so that whoever applies them can pause between two. */
 export const committedEntriesMax = 1024;
@@ -15,8 +16,8 @@ export interface RaftWrite extends LogWrite {
 }
 
 /**
- * What a Raft machine wants done: **persist, then send, then apply**. After every call into the machine its
- * driver takes Readys until there are none:
+ * What a Raft machine wants done: **persist, then send, then apply, then answer reads**. After every call
+ * into the machine its driver takes Readys until there are none:
  *
  * ```ts
  * for (let ready = raft.takeReady(); ready !== undefined; ready = raft.takeReady()) {
@@ -29,13 +30,16 @@ export interface RaftWrite extends LogWrite {
  *     }, stopTheNode);
  *   }
  *   send(ready.sendNow);
+ *   if (ready.restore !== undefined) replaceStateBy(ready.restore);
  *   apply(ready.committed);
+ *   answer(ready.reads);
+ *   refuse(ready.readsFailed);
  * }
  * ```
  *
  * - **Storage is messages**: `write` starts a write, `persisted` ends it, and the machine goes on meanwhile, so
  *   an fsync never holds up a heartbeat.
- * - **One write is in flight.** While it is, further Readys carry only `sendNow` and `committed`; changes for the
+ * - **One write is in flight.** While it is, further Readys carry everything but a write; changes for the
  *   disk wait and go together into the next write. That is the group commit.
  * - **A promise leaves when what it promises is durable.** The one that needs this write is in `sendAfterWrite`.
  *   One made later that needs a write still in flight, but no new one, stays inside the machine and comes in
@@ -48,12 +52,26 @@ export interface RaftWrite extends LogWrite {
 export interface RaftReady {
   /** Present only when none is in flight. Replaces all stored entries from `entries[0].index` on. */
   readonly write?: RaftWrite;
-  /** May leave at once: a leader's appends, what promises nothing, and promises that are durable by now. */
+  /** May leave at once: what a leader says, what promises nothing, and promises that are durable by now. */
   readonly sendNow: readonly AddressedRaftMessage[];
   /** May leave when `write` is durable, never before. Empty without one. */
   readonly sendAfterWrite: readonly AddressedRaftMessage[];
-  /** Committed, and durable here: in order from index 1 after each start of the process, each once. */
+  /**
+   * A leader's snapshot, durable here: it takes the place of the applied state before `committed` is applied. Entries
+   * between the two states come to nobody here.
+   */
+  readonly restore?: LogSnapshot;
+  /**
+   * Committed, and durable here: in order, each once; after a start of the process from the stored snapshot's index + 1
+   * on, and after a `restore` from its index + 1 on.
+   */
   readonly committed: readonly LogEntry[];
+  /** To be answered from the state with `committed` applied; see `Raft.read`. */
+  readonly reads: readonly ServableRead[];
+  /** Reads that will have no answer: the lead was lost. They may be asked again, of the next leader. */
+  readonly readsFailed: readonly number[];
+  /** Present once, when a quarantined voter has all it may have lost on its disk again. */
+  readonly recovered?: true;
 }
 
 interface WaitingPromise {
@@ -62,18 +80,31 @@ interface WaitingPromise {
   readonly afterWrite: number;
 }
 
+type Outcome = Pick<RaftReady, 'restore' | 'committed' | 'reads' | 'readsFailed' | 'recovered'>;
+
+function isNothing({ restore, committed, reads, readsFailed, recovered }: Outcome): boolean {
+  const isEmpty = committed.length === 0 && reads.length === 0 && readsFailed.length === 0;
+  return restore === undefined && isEmpty && recovered === undefined;
+}
+
 /** Gathers the next Ready, and knows which write makes which promise true. */
 export class ReadyQueue {
   private readonly log: RaftLog;
+  private readonly reads: Reads;
   private unsaved: HardState | undefined;
   private messages: AddressedRaftMessage[] = [];
   private promises: WaitingPromise[] = [];
   private writesStarted = 0;
   private writeStartedAt: MonotonicMs | undefined;
   private promisesDropped = 0;
+  /** The write that makes the newest term and vote durable. */
+  private hardStateWrite = 0;
+  /** The write that makes true that this voter recovered; 0 when none is needed. */
+  private recoveredAfter: number | undefined;
 
-  constructor(log: RaftLog) {
+  constructor(log: RaftLog, reads: Reads) {
     this.log = log;
+    this.reads = reads;
   }
 
   /** How many promises the limit has cost. */
@@ -88,19 +119,37 @@ export class ReadyQueue {
 
   save(hardState: HardState): void {
     this.unsaved = hardState;
+    this.hardStateWrite = this.writesStarted + 1;
   }
 
   send(to: NodeNumber, message: RaftMessage): void {
     this.messages.push({ to, message });
   }
 
+  /**
+   * Sends, as a leader, once its term is durable. It is when others elected it; but a lone voter leads at once, and
+   * learners must hear of no term that a crash can make it begin again, with other entries.
+   */
+  speak(to: NodeNumber, message: RaftMessage): void {
+    if (this.hardStateWrite <= this.writesDurable) this.send(to, message);
+    else this.hold(to, message, this.hardStateWrite);
+  }
+
   /** Sends once all that the machine knows now is durable. */
   promise(to: NodeNumber, message: RaftMessage): void {
-    const afterWrite = this.hasUnsaved ? this.writesStarted + 1 : this.writesStarted;
+    this.hold(to, message, this.savingWrite);
+  }
+
+  private hold(to: NodeNumber, message: RaftMessage, afterWrite: number): void {
     this.promises.push({ addressed: { to, message }, afterWrite });
     if (this.promises.length <= promisesMax) return;
     this.promises.shift();
     this.promisesDropped++;
+  }
+
+  /** Says `recovered` once all that the machine knows now is durable. */
+  recover(): void {
+    this.recoveredAfter = this.savingWrite;
   }
 
   take(now: MonotonicMs): RaftReady | undefined {
@@ -108,15 +157,31 @@ export class ReadyQueue {
     const sendNow = [...this.messages, ...this.takePromises(this.writesDurable)];
     this.messages = [];
     const sendAfterWrite = write === undefined ? [] : this.takePromises(write.id);
-    const committed = this.log.takeCommitted(committedEntriesMax);
-    if (write === undefined && sendNow.length === 0 && committed.length === 0) return undefined;
-    return { ...(write === undefined ? {} : { write }), sendNow, sendAfterWrite, committed };
+    const outcome = this.takeOutcome();
+    if (write === undefined && sendNow.length === 0 && isNothing(outcome)) return undefined;
+    return { ...(write === undefined ? {} : { write }), sendNow, sendAfterWrite, ...outcome };
   }
 
   onPersisted(writeId: number): void {
     assert(this.writeStartedAt !== undefined && writeId === this.writesStarted, 'writes end once, in order');
     this.writeStartedAt = undefined;
     this.log.markDurable();
+  }
+
+  private takeOutcome(): Outcome {
+    const restore = this.log.takeRestore();
+    const committed = this.log.takeCommitted(committedEntriesMax);
+    const reads = this.reads.takeServable(this.log.deliveredIndex);
+    const readsFailed = this.reads.takeFailed();
+    const isRecovered = this.recoveredAfter !== undefined && this.recoveredAfter <= this.writesDurable;
+    if (isRecovered) this.recoveredAfter = undefined;
+    const recovered = isRecovered ? { recovered: true as const } : {};
+    return { ...(restore === undefined ? {} : { restore }), committed, reads, readsFailed, ...recovered };
+  }
+
+  /** The write by whose end all that the machine knows now is durable. */
+  private get savingWrite(): number {
+    return this.hasUnsaved ? this.writesStarted + 1 : this.writesStarted;
   }
 
   private get hasUnsaved(): boolean {
@@ -133,8 +198,7 @@ export class ReadyQueue {
     this.unsaved = undefined;
     this.writeStartedAt = now;
     this.writesStarted++;
-    const entries = this.log.takeUnwritten();
-    return { id: this.writesStarted, ...(hardState === undefined ? {} : { hardState }), entries };
+    return { id: this.writesStarted, ...(hardState === undefined ? {} : { hardState }), ...this.log.takeUnwritten() };
   }
 
   private takePromises(upToWrite: number): readonly AddressedRaftMessage[] {

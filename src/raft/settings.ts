@@ -17,6 +17,8 @@ export interface RaftSettings {
   readonly uncommittedBytesMax: number;
   /** Append requests with entries on their way to one follower, unanswered. Default 16. */
   readonly inflightMessagesMax: number;
+  /** Bytes of a snapshot in one message. Default 64 KiB; one is on its way to a follower at a time. */
+  readonly snapshotChunkBytes: number;
 }
 
 export const raftSettingsDefault: RaftSettings = {
@@ -27,4 +29,5 @@ export const raftSettingsDefault: RaftSettings = {
   uncommittedEntriesMax: 4096,
   uncommittedBytesMax: 8 * 1024 * 1024,
   inflightMessagesMax: 16,
+  snapshotChunkBytes: 64 * 1024,
 };

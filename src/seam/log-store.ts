@@ -41,6 +41,11 @@ export interface LogSnapshot {
 
 export interface LogWrite {
   readonly hardState?: HardState;
+  /**
+   * One that a leader sent. It takes the place of all entries at or below its index, and of all others too where the
+   * log does not have that very entry (index, term); `entries` come behind it.
+   */
+  readonly snapshot?: LogSnapshot;
   /** Consecutive; the first one's index may lie at or below the last stored one: it and all after are replaced. */
   readonly entries: readonly LogEntry[];
 }

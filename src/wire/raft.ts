@@ -1,5 +1,6 @@
 /** The pane's own messages: they travel by datagram and by stream alike. */
-import { bool, bytes, type Codec, list, record, uint, variants } from '../codec.ts';
+import { bool, bytes, type Codec, fixedBytes, list, record, uint, variants } from '../codec.ts';
+import { hashBytes } from '../crypto.ts';
 import type { RaftMessage } from '../raft/message.ts';
 import { type EntryKind, entryKinds, type LogEntry } from '../seam/log-store.ts';
 import { counter } from './fields.ts';
@@ -20,6 +21,12 @@ export const entry: Codec<LogEntry> = record<LogEntry>({
   payload: bytes(entryPayloadBytesMax),
 });
 
+/** Above the chunk that any settings here ask for. */
+const snapshotChunkBytesMax = 1_048_576;
+/** Far above the longest that `decodeConfiguration` takes. */
+const configurationBytesMax = 1_024;
+const lossId = uint(0xffff_ffff);
+
 const vote = { term: counter, lastIndex: counter, lastTerm: counter } as const;
 const voteAnswer = {
   term: counter,
@@ -28,7 +35,7 @@ const voteAnswer = {
 export const raftMessage: Codec<RaftMessage> = variants<RaftMessage>({
   'pre-vote-request': [1, vote],
   'pre-vote-answer': [2, voteAnswer],
-  'vote-request': [3, vote],
+  'vote-request': [3, { ...vote, isTransfer: bool }],
   'vote-answer': [4, voteAnswer],
   'append-request': [
     5,
@@ -38,8 +45,28 @@ export const raftMessage: Codec<RaftMessage> = variants<RaftMessage>({
       previousTerm: counter,
       commitIndex: counter,
       round: counter,
+      lossSeen: lossId,
       entries: list(entry, raftEntriesMax),
     },
   ],
-  'append-answer': [6, { term: counter, accepted: bool, matchIndex: counter, round: counter }],
+  'append-answer': [6, { term: counter, accepted: bool, matchIndex: counter, round: counter, lostLog: lossId }],
+  'snapshot-chunk': [
+    7,
+    {
+      term: counter,
+      round: counter,
+      index: counter,
+      lastTerm: counter,
+      chain: fixedBytes(hashBytes),
+      configuration: bytes(configurationBytesMax),
+      offset: counter,
+      totalBytes: counter,
+      bytes: bytes(snapshotChunkBytesMax),
+    },
+  ],
+  'snapshot-answer': [
+    8,
+    { term: counter, round: counter, index: counter, offset: counter, done: bool, lostLog: lossId },
+  ],
+  'time-out-now': [9, { term: counter }],
 });

@@ -50,7 +50,10 @@ const requests: { readonly [K in PeerRequest['kind']]: readonly [Extract<PeerReq
 const share = { signer: 2, signature: new Uint8Array(64) } as const;
 const posts: { readonly [K in PeerPost['kind']]: readonly [Extract<PeerPost, { kind: K }>, readonly Who[]] } = {
   raft: [
-    { kind: 'raft', message: { kind: 'append-answer', term: 1_000, accepted: false, matchIndex: 0, round: 0 } },
+    {
+      kind: 'raft',
+      message: { kind: 'append-answer', term: 1_000, accepted: false, matchIndex: 0, round: 0, lostLog: 0 },
+    },
     ['control'],
   ],
   share: [{ kind: 'share', number: 4, statement: 'remove', share }, ['control']],

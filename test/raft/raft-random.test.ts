@@ -1,6 +1,7 @@
 /**
  * Clusters under random faults, one per seed; after every step the invariants are checked. A failing seed
- * replays exactly: `RAFT_SEED=17 node --import tsx --test test/raft/raft-random.test.ts`.
+ * replays exactly: `RAFT_SEED=17 node --import tsx --test test/raft/raft-random.test.ts`. For the night,
+ * `RAFT_SEEDS=10000` runs so many.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -10,10 +11,10 @@ import type { RaftSettings } from '../../src/raft/raft.ts';
 import type { HardState, LogEntry, LogWrite } from '../../src/seam/log-store.ts';
 import { type Random, seededRandom, shuffled } from '../../src/seam/random.ts';
 import { Invariants } from './invariants.ts';
-import { TestVoter } from './voter.ts';
+import { TestVoter, votersOnly } from './voter.ts';
 
-const seedCount = 150;
-const faultyMs = 8_000;
+const seedCount = Number(process.env.RAFT_SEEDS ?? 320);
+const faultyMs = 6_000;
 /** Faults are over, proposals go on: time for a leader and for progress. */
 const calmMs = 1_000;
 /** No proposals any more: time for all to catch up. */
@@ -29,7 +30,13 @@ const settings: RaftSettings = {
   uncommittedEntriesMax: 16,
   uncommittedBytesMax: 200,
   inflightMessagesMax: 3,
+  snapshotChunkBytes: 16,
 };
+
+/** With fewer a cluster of which one is in quarantine could elect nobody. */
+const votersOfLossyMin = 3;
+/** Numbers that take no part to begin with. */
+const spares = 2;
 
 interface Event {
   readonly at: MonotonicMs;
@@ -68,27 +75,41 @@ class Simulation {
   private readonly isTight: boolean;
   private events: Event[] = [];
   private cutLinks = new Set<string>();
+  /** Stopped processes, with when they go on. */
+  private readonly stopped = new Map<NodeNumber, MonotonicMs>();
   private now: MonotonicMs = 0;
   private isFaulty = true;
   private proposals = 0;
+  /** Who takes part changes in some clusters, and in some disks lose entries. */
+  private readonly isChanging: boolean;
+  private readonly isLossy: boolean;
+  private readonly isCompacting: boolean;
 
   constructor(seed: number) {
     this.random = seededRandom(seed);
     this.isTight = this.random.below(2) === 0;
     const limits = this.isTight ? { messageEntriesMax: 1, inflightMessagesMax: 1 } : {};
     const count = voterCounts[seed % voterCounts.length] as number;
-    const voters = Array.from({ length: count }, (_, position) => position + 1);
-    const common = { voters, settings: { ...settings, ...limits }, random: this.random };
+    this.isChanging = this.random.below(2) === 0;
+    this.isLossy = count >= votersOfLossyMin && this.random.below(3) === 0;
+    this.isCompacting = this.random.below(4) > 0;
+    const numbers = Array.from({ length: count + (this.isChanging ? spares : 0) }, (_, position) => position + 1);
+    const configuration = votersOnly(...numbers.slice(0, count));
+    const common = { configuration, settings: { ...settings, ...limits }, random: this.random };
     const disks = count === 5 && this.isTight ? dividedDisks(this.random) : [];
-    this.voters = voters.map((self) => new TestVoter({ self, ...common, ...disks[self - 1] }, this.now));
-    this.invariants = new Invariants(this.voters);
+    this.voters = numbers.map((self) => new TestVoter({ self, ...common, ...disks[self - 1] }, this.now));
+    this.invariants = new Invariants(this.voters, configuration);
     this.lossRate = this.random.next() * 0.15;
   }
 
   run(): void {
     this.every(this.isTight ? 40 : 12, faultyMs + calmMs, () => this.propose());
+    this.every(30, faultyMs + calmMs, () => this.read());
+    if (this.isChanging) this.every(60, faultyMs, () => this.change());
+    this.every(400, faultyMs, () => this.transfer());
     this.every(150, faultyMs, () => this.crashSomebody());
     this.every(150, faultyMs, () => this.cutSomething());
+    this.every(500, faultyMs, () => this.stopSomebody());
     this.runUntil(faultyMs);
     this.heal();
     const healedAt = this.invariants.committedCount;
@@ -104,8 +125,8 @@ class Simulation {
 
   private step(endMs: MonotonicMs): boolean {
     const event = earliest(this.events, ({ at }) => at);
-    const up = this.voters.filter(({ isUp }) => isUp);
-    const voter = earliest(up, ({ raft }) => raft.nextTickAt());
+    const running = this.voters.filter(({ self, isUp }) => isUp && !this.stopped.has(self));
+    const voter = earliest(running, ({ raft }) => raft.nextTickAt());
     const tickAt = voter === undefined ? Infinity : Math.max(this.now, voter.raft.nextTickAt());
     const nextAt = Math.min(event?.at ?? Infinity, tickAt);
     if (nextAt > endMs) return false;
@@ -126,6 +147,7 @@ class Simulation {
     this.send(voter, voter.takeReadys());
     if (!isWriting && voter.writing !== undefined) this.finishLater(voter);
     this.invariants.onStep(voter);
+    if (this.isCompacting && this.random.below(25) === 0) voter.compact(this.random.below(8));
     if (this.isFaulty && voter.raft.role === 'leader') this.spoil(voter, role !== 'leader', commitIndex);
   }
 
@@ -133,11 +155,13 @@ class Simulation {
     const { writing } = voter;
     const isSlow = this.isFaulty && this.random.below(30) === 0;
     this.after(isSlow ? this.random.below(300) : this.random.next() * 8, () => {
-      if (voter.writing !== writing) return;
-      this.drive(voter, () => {
-        const messages = voter.finishWrite(this.now);
-        this.invariants.onDisk(voter);
-        this.send(voter, messages);
+      this.whenRunning(voter, () => {
+        if (voter.writing !== writing) return;
+        this.drive(voter, () => {
+          const messages = voter.finishWrite(this.now);
+          this.invariants.onDisk(voter);
+          this.send(voter, messages);
+        });
       });
     });
   }
@@ -156,15 +180,84 @@ class Simulation {
     const delayMs = isLate ? this.random.below(400) : 1 + this.random.next() * 9;
     this.after(delayMs, () => {
       const voter = this.voter(to);
-      if (voter.isUp) this.drive(voter, () => voter.raft.receive(from, message, this.now));
+      this.whenRunning(voter, () => {
+        if (voter.isUp) this.drive(voter, () => voter.raft.receive(from, message, this.now));
+      });
     });
   }
 
   private propose(): void {
-    for (const voter of this.voters) {
-      if (!voter.isUp || voter.raft.role !== 'leader') continue;
+    for (const voter of this.leaders()) {
       const payloads = Array.from({ length: 1 + this.random.below(3) }, () => Buffer.from(`${++this.proposals}`));
       this.drive(voter, () => voter.raft.propose(payloads, this.now));
+    }
+  }
+
+  private leaders(): readonly TestVoter[] {
+    const running = this.voters.filter(({ self, isUp }) => isUp && !this.stopped.has(self));
+    return running.filter(({ raft }) => raft.role === 'leader');
+  }
+
+  /** Of everybody who believes to lead, since one that is deposed must not answer. */
+  private read(): void {
+    for (const voter of this.leaders()) {
+      for (let count = this.random.below(3); count >= 0; count--) this.readFrom(voter);
+    }
+  }
+
+  private readFrom(voter: TestVoter): void {
+    this.drive(voter, () => {
+      const begun = voter.raft.read(this.now);
+      if (begun.kind === 'pending') this.invariants.onRead(voter, begun.id);
+    });
+  }
+
+  /** As SIGSTOP does. The first thing that it then hears is a read, though others may lead and decide by now. */
+  private stopSomebody(): void {
+    const voter = this.leaders()[0];
+    if (voter === undefined) return;
+    const { raft } = voter;
+    const until = this.now + this.random.below(500);
+    this.stopped.set(voter.self, until);
+    this.after(until - this.now, () => {
+      this.stopped.delete(voter.self);
+      if (voter.isUp && voter.raft === raft) this.readFrom(voter);
+    });
+  }
+
+  /** What comes to a stopped process waits for it, in order. */
+  private whenRunning(voter: TestVoter, act: () => void): void {
+    const until = this.stopped.get(voter.self);
+    if (until === undefined) act();
+    else this.after(until - this.now, act);
+  }
+
+  private transfer(): void {
+    for (const voter of this.leaders()) {
+      const to = 1 + this.random.below(this.voters.length);
+      const isFree = this.random.below(2) === 0;
+      this.drive(voter, () => (isFree ? voter.raft.handOver(this.now) : voter.raft.transfer(to, this.now)));
+    }
+  }
+
+  /** Some learners become voters, some voters learners or nothing, and whoever is left over learners. */
+  private change(): void {
+    for (const voter of this.leaders()) {
+      const { voters, learners } = voter.raft.configuration;
+      const flips = (): boolean => this.random.below(2) === 0;
+      const left = this.voters
+        .map(({ self }) => self)
+        .filter((each) => !voters.includes(each) && !learners.includes(each));
+      const promoted = learners.filter(flips);
+      const least = this.isLossy ? votersOfLossyMin : 1;
+      const gone = shuffled(voters, this.random).slice(0, Math.max(0, voters.length + promoted.length - least));
+      const leaving = gone.filter(() => this.random.below(3) === 0);
+      const demoted = leaving.filter(flips);
+      const wanted = {
+        voters: [...voters.filter((each) => !leaving.includes(each)), ...promoted],
+        learners: [...learners.filter((each) => !promoted.includes(each)), ...demoted, ...left.filter(flips)],
+      };
+      this.drive(voter, () => voter.raft.changeConfiguration(wanted, this.now));
     }
   }
 
@@ -184,16 +277,35 @@ class Simulation {
 
   private crash(victim: TestVoter): void {
     victim.crash(this.partOfWrite(victim));
+    if (this.isLossy && this.random.below(3) === 0 && this.mayLose(victim)) this.lose(victim);
     this.invariants.onCrash(victim);
     this.after(this.random.below(400), () => this.restart(victim));
   }
 
-  /** A write in flight may have reached the disk in part: term and vote come first, then entries in order. */
+  /** One at a time: what is committed is lost when a majority lost it. */
+  private mayLose(victim: TestVoter): boolean {
+    return this.voters.every(({ disk }) => disk === victim.disk || !disk.isQuarantined);
+  }
+
+  private lose(victim: TestVoter): void {
+    const { disk } = victim;
+    const isAll = this.random.below(4) === 0;
+    this.invariants.beforeLoss(victim);
+    disk.loseBeyond(isAll ? 0 : Math.max(0, disk.lastIndex - this.random.below(30)));
+  }
+
+  /**
+   * A write in flight may have reached the disk in part: term and vote come first, then a snapshot, then entries in
+   * order.
+   */
   private partOfWrite(voter: TestVoter): LogWrite | undefined {
     const write = voter.writing?.write;
     if (write === undefined || this.random.below(2) === 0) return undefined;
-    const entries = write.entries.slice(0, this.random.below(write.entries.length + 1));
-    return { ...write, entries };
+    const { hardState, entries } = write;
+    if (write.snapshot !== undefined && this.random.below(3) === 0) {
+      return { ...(hardState === undefined ? {} : { hardState }), entries: [] };
+    }
+    return { ...write, entries: entries.slice(0, this.random.below(entries.length + 1)) };
   }
 
   private restart(voter: TestVoter): void {
@@ -227,13 +339,19 @@ class Simulation {
   }
 
   private checkAgreement(): void {
-    assert.equal(this.voters.filter(({ raft }) => raft.role === 'leader').length, 1, 'one leader after healing');
-    for (const { self, raft, applied } of this.voters) {
+    assert.equal(this.leaders().length, 1, 'one leader after healing');
+    const { voters, learners, outgoing } = this.invariants.agreedConfiguration;
+    assert.deepEqual(outgoing, [], 'a change of voters comes to its end');
+    for (const { self, raft, state } of this.voters) {
+      assert.equal(raft.dropped, 0, `voter ${self} found every message plausible`);
+      if (!voters.includes(self) && !learners.includes(self)) continue;
       assert.deepEqual(raft.quorum(this.now), { healthy: true });
       assert.equal(raft.commitIndex, this.invariants.committedCount, `voter ${self} caught up`);
-      assert.equal(applied.length, raft.commitIndex, `voter ${self} applied all`);
-      assert.equal(raft.dropped, 0, `voter ${self} found every message plausible`);
+      assert.equal(state.index, raft.commitIndex, `voter ${self} applied all`);
+      assert.equal(raft.isQuarantined, false, `voter ${self} recovered`);
     }
+    const { served, failed } = this.invariants.readCounts;
+    assert.ok(served > failed, `reads are answered: ${served}, and ${failed} failed`);
   }
 
   private every(meanMs: number, untilMs: MonotonicMs, act: () => void): void {

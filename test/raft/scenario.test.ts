@@ -6,7 +6,8 @@
  * |---|---|
  * | `stored 2 term 3 log 1 1 3` | before `voters`: what voter 2 has on disk; the log as the terms of its entries |
  * | `limit 1` | before `voters`: entries in one message |
- * | `voters 3` | starts voters 1, 2 and 3 |
+ * | `chunk 10` | before `voters`: bytes of a snapshot in one message |
+ * | `voters 3` | starts voters 1, 2 and 3; `voters 3 of 5`: numbers 4 and 5 as well, who take no part yet |
  * | `timeout 1` | time goes on to when voter 1 wants to be called, and it is: an election, or a heartbeat |
  * | `wait 1000` | milliseconds go by |
  * | `propose 1 apple pear` | two entries, asked of voter 1 |
@@ -16,17 +17,25 @@
  * | `isolate 3`, `heal` | what voter 3 sends and is sent is lost, until `heal` |
  * | `hold 2`, `finish 2` | writes of voter 2 hang from now on; the one in flight is durable |
  * | `crash 2`, `start 2` | what was not durable is lost |
+ * | `damage 2 5` | while voter 2 is down: its disk loses all entries beyond 5, and it knows |
+ * | `compact 1 3` | voter 1 makes a snapshot of what it applied; of the entries in it the last 3 stay |
+ * | `read 1` | a read, asked of voter 1 |
+ * | `change 1 voters 1 2 3 learners 4` | who shall take part, asked of voter 1 |
+ * | `transfer 1 2`, `hand-over 1` | voter 1 hands the lead to voter 2, or to whom it likes |
  * | `show` | every voter |
  */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { unreachable } from '../../src/assert.ts';
 import type { NodeNumber } from '../../src/identity.ts';
+import { decodeConfiguration, type RaftConfiguration } from '../../src/raft/configuration.ts';
+import type { Proposed, ReadBegun, Refused, TransferBegun } from '../../src/raft/contract.ts';
 import type { AddressedRaftMessage, RaftMessage } from '../../src/raft/message.ts';
-import { raftSettingsDefault } from '../../src/raft/raft.ts';
+import { type Raft, type RaftReady, raftSettingsDefault } from '../../src/raft/raft.ts';
 import type { LogEntry } from '../../src/seam/log-store.ts';
 import { seededRandom } from '../../src/seam/random.ts';
-import { TestVoter, type VoterOptions } from './voter.ts';
+import { TestVoter, type VoterOptions, votersOnly } from './voter.ts';
 
 interface Letter extends AddressedRaftMessage {
   readonly from: NodeNumber;
@@ -48,7 +57,10 @@ class Scenario {
     limit: ([entries]) => {
       this.settings = { ...this.settings, messageEntriesMax: Number(entries) };
     },
-    voters: ([count]) => this.onVoters(Number(count)),
+    chunk: ([bytes]) => {
+      this.settings = { ...this.settings, snapshotChunkBytes: Number(bytes) };
+    },
+    voters: ([count, , all = count]) => this.onVoters(Number(count), Number(all)),
     timeout: ([number]) => this.onTimeout(this.voter(number)),
     wait: ([milliseconds]) => {
       this.now += Number(milliseconds);
@@ -66,6 +78,12 @@ class Scenario {
     finish: ([number]) => this.drive(this.voter(number), (voter) => this.finish(voter)),
     crash: ([number]) => this.voter(number).crash(),
     start: ([number]) => this.voter(number).start(this.now),
+    damage: ([number, last]) => this.voter(number).disk.loseBeyond(Number(last)),
+    compact: ([number, kept]) => this.voter(number).compact(Number(kept)),
+    read: ([number]) => this.onRead(this.voter(number)),
+    change: ([number, ...words]) => this.onChange(this.voter(number), words),
+    transfer: ([from, to]) => this.onTransfer(this.voter(from), (raft) => raft.transfer(Number(to), this.now)),
+    'hand-over': ([from]) => this.onTransfer(this.voter(from), (raft) => raft.handOver(this.now)),
     show: () => {
       for (const voter of this.voters) this.say(stateText(voter));
     },
@@ -93,10 +111,12 @@ class Scenario {
     this.stored.set(Number(number), { hardState: { term: Number(term), votedFor: 0 }, entries });
   }
 
-  private onVoters(count: number): void {
-    const voters = Array.from({ length: count }, (_, position) => position + 1);
-    const common = { voters, settings: this.settings, random: this.random };
-    this.voters = voters.map((self) => new TestVoter({ self, ...common, ...this.stored.get(self) }, this.now));
+  private onVoters(count: number, all: number): void {
+    const numbers = Array.from({ length: all }, (_, position) => position + 1);
+    const configuration = votersOnly(...numbers.slice(0, count));
+    const common = { configuration, settings: this.settings, random: this.random };
+    this.voters = numbers.map((self) => new TestVoter({ self, ...common, ...this.stored.get(self) }, this.now));
+    for (const voter of this.voters) voter.onReady = (ready) => this.tell(voter, ready);
   }
 
   private onTimeout(voter: TestVoter): void {
@@ -107,10 +127,35 @@ class Scenario {
   private onPropose(voter: TestVoter, texts: readonly string[]): void {
     this.drive(voter, () => {
       const payloads = texts.map((text) => Buffer.from(text));
-      const proposed = voter.raft.propose(payloads, this.now);
-      if (proposed.kind === 'accepted') this.say(`accepted ${proposed.firstIndex} to ${proposed.lastIndex}`);
-      else this.say(proposed.kind === 'busy' ? 'busy' : `not the leader, which is ${proposed.leader ?? 'unknown'}`);
+      this.sayOutcome(voter.raft.propose(payloads, this.now));
     });
+  }
+
+  private onRead(voter: TestVoter): void {
+    this.drive(voter, () => this.sayOutcome(voter.raft.read(this.now)));
+  }
+
+  private onChange(voter: TestVoter, words: readonly string[]): void {
+    const split = words.includes('learners') ? words.indexOf('learners') : words.length;
+    const [voters, learners] = [words.slice(1, split).map(Number), words.slice(split + 1).map(Number)];
+    this.drive(voter, () => this.sayOutcome(voter.raft.changeConfiguration({ voters, learners }, this.now)));
+  }
+
+  private onTransfer(voter: TestVoter, act: (raft: Raft) => TransferBegun): void {
+    this.drive(voter, () => this.sayOutcome(act(voter.raft)));
+  }
+
+  private sayOutcome(outcome: Proposed | ReadBegun | Refused | TransferBegun): void {
+    this.say(outcomeText(outcome));
+  }
+
+  /** What came out beside messages and writes. */
+  private tell({ self }: TestVoter, { restore, committed, reads, readsFailed, recovered }: RaftReady): void {
+    if (restore !== undefined) this.say(`${self} goes on from the snapshot at ${restore.index}/${restore.term}`);
+    if (committed.length > 0) this.sayApplied(self, entriesText(committed));
+    for (const { id, index } of reads) this.say(`${self} answers read ${id} with all up to ${index}`);
+    for (const id of readsFailed) this.say(`${self} fails read ${id}`);
+    if (recovered) this.say(`${self} has recovered`);
   }
 
   private onArrival([from, to]: readonly string[], act: (letter: Letter) => void): void {
@@ -130,15 +175,23 @@ class Scenario {
     if (!isLost) this.drive(voter, () => voter.raft.receive(letter.from, letter.message, this.now));
   }
 
+  private sayApplied(self: NodeNumber, entries: string): void {
+    const last = this.lines.at(-1);
+    if (last?.startsWith(`  ${self} applies `)) this.lines.splice(-1, 1, `${last}, ${entries}`);
+    else this.say(`${self} applies ${entries}`);
+  }
+
   private drive(voter: TestVoter, act: (voter: TestVoter) => void): void {
-    const before = { state: standingText(voter), applied: voter.applied.length, writing: voter.writing };
+    const before = { state: standingText(voter), writing: voter.writing, said: this.lines.length };
     act(voter);
     this.post(voter, voter.takeReadys());
     while (voter.writing !== undefined && !this.heldDisks.has(voter.self)) this.finish(voter);
+    const said = this.lines.splice(before.said);
+    const outcome = said.filter((line) => !line.startsWith(`  ${voter.self} `));
+    this.lines.push(...outcome);
     if (standingText(voter) !== before.state) this.say(`${voter.self} is ${standingText(voter)}`);
     if (voter.writing !== undefined && voter.writing !== before.writing) this.say(writeText(voter));
-    const applied = voter.applied.slice(before.applied);
-    if (applied.length > 0) this.say(`${voter.self} applies ${entriesText(applied)}`);
+    this.lines.push(...said.filter((line) => !outcome.includes(line)));
   }
 
   private finish(voter: TestVoter): void {
@@ -161,6 +214,25 @@ class Scenario {
   }
 }
 
+function outcomeText(outcome: Proposed | ReadBegun | Refused | TransferBegun): string {
+  switch (outcome.kind) {
+    case 'accepted':
+      return `accepted ${outcome.firstIndex} to ${outcome.lastIndex}`;
+    case 'pending':
+      return `read ${outcome.id} is pending`;
+    case 'begun':
+      return `hands over to ${outcome.to}`;
+    case 'refused':
+      return `refused: ${outcome.reason}`;
+    case 'busy':
+      return 'busy';
+    case 'not-leader':
+      return `not the leader, which is ${outcome.leader ?? 'unknown'}`;
+    default:
+      return unreachable(outcome);
+  }
+}
+
 function letterText({ from, to, message }: Letter): string {
   return `${from} → ${to} ${message.kind}, term ${message.term}${detailText(message)}`;
 }
@@ -169,39 +241,65 @@ function detailText(message: RaftMessage): string {
   switch (message.kind) {
     case 'pre-vote-request':
     case 'vote-request':
+      if (message.kind === 'vote-request' && message.isTransfer) return ' for the leader';
       return `, log ends ${message.lastIndex}/${message.lastTerm}`;
     case 'pre-vote-answer':
     case 'vote-answer':
       return message.granted ? ': yes' : ': no';
     case 'append-request': {
       const what = message.entries.length === 0 ? 'nothing' : entriesText(message.entries);
-      return `, after ${message.previousIndex}/${message.previousTerm}: ${what}; commit ${message.commitIndex}`;
+      const seen = message.lossSeen === 0 ? '' : '; your loss is known';
+      return `, after ${message.previousIndex}/${message.previousTerm}: ${what}; commit ${message.commitIndex}${seen}`;
     }
-    case 'append-answer':
-      return message.accepted ? `: have ${message.matchIndex}` : `: no, try ${message.matchIndex}`;
+    case 'append-answer': {
+      const lost = message.lostLog === 0 ? '' : ', lost entries';
+      return `${message.accepted ? `: have ${message.matchIndex}` : `: no, try ${message.matchIndex}`}${lost}`;
+    }
+    case 'snapshot-chunk': {
+      const { index, lastTerm, offset, totalBytes, bytes } = message;
+      return `, snapshot at ${index}/${lastTerm}: bytes ${offset} to ${offset + bytes.length} of ${totalBytes}`;
+    }
+    case 'snapshot-answer':
+      return message.done ? `: have all up to ${message.index}` : `: have ${message.offset} bytes`;
+    case 'time-out-now':
+      return '';
   }
 }
 
 function entriesText(entries: readonly LogEntry[]): string {
-  return entries.map(({ index, term, payload }) => `${index}/${term} ${Buffer.from(payload)}`.trim()).join(', ');
+  return entries.map((entry) => `${entry.index}/${entry.term} ${payloadText(entry)}`.trim()).join(', ');
+}
+
+function payloadText({ kind, payload }: LogEntry): string {
+  const configuration = kind === 'configuration' ? decodeConfiguration(payload) : undefined;
+  return configuration === undefined ? `${Buffer.from(payload)}` : `[${configurationText(configuration)}]`;
+}
+
+function configurationText({ voters, learners, outgoing }: RaftConfiguration): string {
+  const joint = outgoing.length === 0 ? '' : ` and ${outgoing.join(' ')}`;
+  const learning = learners.length === 0 ? '' : `, learners ${learners.join(' ')}`;
+  return `voters ${voters.join(' ')}${joint}${learning}`;
 }
 
 function standingText({ raft }: TestVoter): string {
   const following = raft.role === 'follower' && raft.leader !== undefined ? ` of ${raft.leader}` : '';
-  return `${raft.role}${following}, term ${raft.term}`;
+  return `${raft.role}${following}, term ${raft.term}${raft.isQuarantined ? ', in quarantine' : ''}`;
 }
 
 function stateText(voter: TestVoter): string {
   if (!voter.isUp) return `${voter.self} is down`;
-  const terms = voter.raft.entriesFrom(1, Number.MAX_SAFE_INTEGER).map(({ term }) => term);
-  return `${voter.self} is ${standingText(voter)}, log ${terms.join(' ') || 'empty'}, commit ${voter.raft.commitIndex}`;
+  const { firstIndex, commitIndex } = voter.raft;
+  const terms = voter.raft.entriesFrom(firstIndex, Number.MAX_SAFE_INTEGER).map(({ term }) => term);
+  const log = `${firstIndex === 1 ? '' : `from ${firstIndex}: `}${terms.join(' ') || 'empty'}`;
+  return `${voter.self} is ${standingText(voter)}, log ${log}, commit ${commitIndex}`;
 }
 
 function writeText({ self, writing }: TestVoter): string {
-  const { hardState, entries } = writing?.write ?? { entries: [] };
+  const { hardState, snapshot, entries } = writing?.write ?? { entries: [] };
   const vote =
     hardState === undefined ? [] : [`term ${hardState.term} with vote for ${hardState.votedFor || 'nobody'}`];
-  const what = entries.length === 0 ? vote : [...vote, entriesText(entries)];
+  const all = snapshot === undefined ? vote : [...vote, `the snapshot at ${snapshot.index}/${snapshot.term}`];
+  const what = entries.length === 0 ? all : [...all, entriesText(entries)];
   return `${self} begins to write ${what.join(' and ')}`;
 }
 

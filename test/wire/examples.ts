@@ -6,6 +6,7 @@ import type { Config } from '../../src/config/config.ts';
 import type { Command } from '../../src/control/command.ts';
 import type { PaneHealth } from '../../src/control/keep-alive.ts';
 import { encodeNumbers } from '../../src/control/number-set.ts';
+import { encodeConfiguration } from '../../src/raft/configuration.ts';
 import type { RaftMessage } from '../../src/raft/message.ts';
 import type { Slice } from '../../src/swim/slice.ts';
 import type { DatagramMessage } from '../../src/wire/datagram.ts';
@@ -65,7 +66,7 @@ export const datagramMessages: Examples<DatagramMessage> = {
   'stream-closed': { kind: 'stream-closed', subject: 9 },
   raft: {
     kind: 'raft',
-    message: { kind: 'append-answer', term: 3, accepted: true, matchIndex: 11, round: 5 },
+    message: { kind: 'append-answer', term: 3, accepted: true, matchIndex: 11, round: 5, lostLog: 0 },
     heard: true,
   },
   gossip: {
@@ -144,7 +145,7 @@ export const requests: Examples<PeerRequest> = {
 export const raftMessages: Examples<RaftMessage> = {
   'pre-vote-request': { kind: 'pre-vote-request', term: 3, lastIndex: 9, lastTerm: 2 },
   'pre-vote-answer': { kind: 'pre-vote-answer', term: 3, granted: true },
-  'vote-request': { kind: 'vote-request', term: 3, lastIndex: 9, lastTerm: 2 },
+  'vote-request': { kind: 'vote-request', term: 3, lastIndex: 9, lastTerm: 2, isTransfer: true },
   'vote-answer': { kind: 'vote-answer', term: 3, granted: false },
   'append-request': {
     kind: 'append-request',
@@ -153,12 +154,27 @@ export const raftMessages: Examples<RaftMessage> = {
     previousTerm: 2,
     commitIndex: 8,
     round: 5,
+    lossSeen: 0xffff_ffff,
     entries: [
       { index: 10, term: 3, kind: 'opening', payload: new Uint8Array(0) },
       { index: 11, term: 3, kind: 'command', payload: utf8('entry') },
     ],
   },
-  'append-answer': { kind: 'append-answer', term: 3, accepted: true, matchIndex: 11, round: 5 },
+  'append-answer': { kind: 'append-answer', term: 3, accepted: true, matchIndex: 11, round: 5, lostLog: 0 },
+  'snapshot-chunk': {
+    kind: 'snapshot-chunk',
+    term: 3,
+    round: 5,
+    index: 9,
+    lastTerm: 2,
+    chain: filled(32, 7),
+    configuration: encodeConfiguration({ voters: [1, 2], learners: [3], outgoing: [] }),
+    offset: 65_536,
+    totalBytes: 70_000,
+    bytes: filled(100, 8),
+  },
+  'snapshot-answer': { kind: 'snapshot-answer', term: 3, round: 5, index: 9, offset: 65_536, done: false, lostLog: 7 },
+  'time-out-now': { kind: 'time-out-now', term: 3 },
 };
 
 export const config: Config = { owner: 4, role: 'host', seq: 2 ** 40, value: utf8('value'), signature: filled(64, 6) };
