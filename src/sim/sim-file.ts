@@ -66,19 +66,20 @@ export class SimFile {
     this.seenBytes = this.keptBytes;
   }
 
+  /** Behind the end there are zeros on both sides. */
   private keepSector(sector: number): void {
-    const from = sector * sectorBytes;
-    const to = Math.min(from + sectorBytes, Math.max(this.seenBytes, this.keptBytes));
+    const [from, to] = [sector * sectorBytes, (sector + 1) * sectorBytes];
     this.kept = withRoom(this.kept, to);
-    this.seen = withRoom(this.seen, to);
     this.kept.set(this.seen.subarray(from, to), from);
     if (from < this.seenBytes) this.keptBytes = Math.max(this.keptBytes, Math.min(to, this.seenBytes));
   }
 }
 
+/** Whole sectors, so that each can be copied at once. */
 function withRoom(bytes: Uint8Array<ArrayBuffer>, lengthBytes: number): Uint8Array<ArrayBuffer> {
   if (lengthBytes <= bytes.length) return bytes;
-  const grown = new Uint8Array(Math.max(lengthBytes, 2 * bytes.length));
+  const sectors = Math.ceil(Math.max(lengthBytes, 2 * bytes.length) / sectorBytes);
+  const grown = new Uint8Array(sectors * sectorBytes);
   grown.set(bytes);
   return grown;
 }

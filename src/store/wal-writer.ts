@@ -161,15 +161,16 @@ export class WalWriter {
 
   /** Segments that nothing needs go last: until then they hold the only record of term and vote. */
   private adopt(log: SoundLog, hardState: HardState): void {
-    this.hardState = hardState;
+    this.hardState = log.hardState;
     this.chain = log.chain;
     this.segments = [...log.segments];
     this.nextSequence = log.nextSequence;
-    const isFresh = log.segments.length === 0 && log.obsolete.length === 0 && log.snapshot === undefined;
-    const isKnown = hardState.term === log.hardState.term && hardState.votedFor === log.hardState.votedFor;
     this.files.syncFolder(this.folder);
     if (log.open !== undefined) this.reopen(log.open);
-    if ((log.open === undefined && !isFresh) || !isKnown) this.beginSegment(this.chain.lastIndex + 1, this.lastHash());
+    const isBehind = hardState.term !== log.hardState.term || hardState.votedFor !== log.hardState.votedFor;
+    const standsAlone = log.open === undefined && (log.snapshot !== undefined || log.obsolete.length > 0);
+    if (isBehind) this.append(hardState, []);
+    else if (standsAlone) this.beginSegment(this.chain.lastIndex + 1, this.lastHash());
     removeFiles(this.files, this.folder, log.obsolete);
   }
 
