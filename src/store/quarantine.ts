@@ -20,26 +20,27 @@ export interface QuarantineMarker {
 }
 
 export const quarantineVersion = 1;
-const markerName = 'quarantined';
+/** The name of the marker. */
+export const quarantineMarkerName = 'quarantined';
 const magic = utf8('HIVEQUAR');
 const crcBytes = 4;
 
 /** What the marker says, if there is one. One that cannot be read still marks. */
 export function readQuarantine(files: FileSystem, folder: string): QuarantineMarker | undefined {
-  if (!files.list(folder).includes(markerName)) return undefined;
-  const path = join(folder, markerName);
+  if (!files.list(folder).includes(quarantineMarkerName)) return undefined;
+  const path = join(folder, quarantineMarkerName);
   return decodeMarker(files.read(path)) ?? { sentence: unreadable(path), hardState: { term: 0, votedFor: 0 } };
 }
 
 /** Returns when the marker is durable. */
 export function markQuarantined(files: FileSystem, folder: string, marker: QuarantineMarker): void {
-  writeWhole(files, join(folder, markerName), encodeMarker(marker));
+  writeWhole(files, join(folder, quarantineMarkerName), encodeMarker(marker));
   files.syncFolder(folder);
 }
 
 /** Returns when the marker is gone for good. */
 export function liftQuarantine(files: FileSystem, folder: string): void {
-  files.remove(join(folder, markerName));
+  files.remove(join(folder, quarantineMarkerName));
   files.syncFolder(folder);
 }
 
