@@ -1,4 +1,6 @@
 import type { LocalPane, LocalPaneNode } from '../src/node/local-api.ts';
+import type { LogCheck } from '../src/store/log-check.ts';
+import { plural } from './count.ts';
 import type { Paint } from './paint.ts';
 import { type Cell, nothing, table } from './table.ts';
 
@@ -15,4 +17,12 @@ function paneRow(node: LocalPaneNode): readonly Cell[] {
     node.lastIndex ?? nothing,
     node.error === undefined ? nothing : { text: node.error, tone: 'bad' },
   ];
+}
+
+export function renderLogCheck(check: LogCheck): string {
+  const { entries, firstIndex, lastIndex, segments, snapshots, hardState, repairs } = check;
+  const range = entries === 0 ? '' : ` (${firstIndex} to ${lastIndex})`;
+  const counts = [`${entries === 1 ? '1 entry' : `${entries} entries`}${range}`, plural(segments, 'segment')];
+  const line = [...counts, plural(snapshots, 'snapshot'), `term ${hardState.term}`, 'chain OK'].join(', ');
+  return [line, ...repairs.map((repair) => `At the next start: ${repair}`)].join('\n');
 }

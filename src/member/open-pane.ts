@@ -29,6 +29,8 @@ export function openPane(
 ): ControlPane | undefined {
   const { storedLog, random, genesis, number, reapAfterMs } = options;
   if (storedLog === undefined) return undefined;
+  // Until consensus can repair a log from its peers, a voter that forgot a promise must not come back.
+  if (storedLog.damage !== undefined) throw new HivemindError('data-corrupt', storedLog.damage);
   const committed = options.memory?.commitIndex ?? 0;
   if (committed > storedLog.entries.length) {
     // Voting without entries that this node helped to commit could lose them for all.

@@ -1,15 +1,30 @@
 /**
- * The disk of one simulated node. A write is durable when it is confirmed; a crash before that keeps a random
- * part of what was under way, which is all that a real disk promises.
+ * The disk of one simulated node: the write-ahead log of production on simulated files. A write is durable when it
+ * is confirmed; a crash before that comes at any point of it.
  */
-import type { HardState, LogEntry, LogWrite, StoredLog } from '../seam/log-store.ts';
+import type { LogIndex } from '../identity.ts';
+import type { LogSnapshot, LogWrite, StoredLog } from '../seam/log-store.ts';
 import type { Random } from '../seam/random.ts';
+import { saveLogSnapshot } from '../store/log-snapshot.ts';
+import { removeFiles, WalWriter } from '../store/wal-writer.ts';
+import { PowerFailure, SimFileSystem } from './sim-file-system.ts';
+
+const folder = '/log';
+/** Small, so that runs of some seconds begin new ones. */
+const segmentBytesMax = 16_384;
+const spareBytes = 2_048;
+/** A power failure comes within so many changes of the files, or after the write. */
+const changesMax = 8;
 
 export class SimDisk {
-  private hardState: HardState = { term: 0, votedFor: 0 };
-  private entries: readonly LogEntry[] = [];
+  readonly files: SimFileSystem;
+  private writer: WalWriter | undefined;
   private underWay: LogWrite | undefined;
   private memoryBytes: Uint8Array | undefined;
+
+  constructor(random: Random) {
+    this.files = new SimFileSystem(random);
+  }
 
   begin(write: LogWrite): void {
     this.underWay = write;
@@ -17,22 +32,27 @@ export class SimDisk {
 
   confirm(): void {
     if (this.underWay === undefined) return;
-    this.apply(this.underWay);
+    this.writer?.write(this.underWay);
     this.underWay = undefined;
   }
 
-  /** The process died: of a write under way nothing, a first part or all of it is there. */
+  compact(snapshot: LogSnapshot, keepFrom: LogIndex): void {
+    saveLogSnapshot(this.files, folder, snapshot);
+    removeFiles(this.files, folder, this.writer?.forgetBelow(keepFrom) ?? []);
+  }
+
+  /** The power fails: of a write under way nothing, any part or all of it is there. */
   crash(random: Random): void {
     const write = this.underWay;
     this.underWay = undefined;
-    if (write === undefined || random.next() < 0.5) return;
-    // One record holds term and vote, and the entries follow it in order: a torn tail is cut at the first gap.
-    const kept = random.below(write.entries.length + 1);
-    this.apply({ ...write, entries: write.entries.slice(0, kept) });
+    if (write !== undefined) this.writeUntilPowerFails(write, random.below(changesMax));
+    this.files.crash();
+    this.writer = undefined;
   }
 
   load(): StoredLog {
-    return { hardState: this.hardState, entries: this.entries, repairs: [] };
+    this.writer = new WalWriter({ files: this.files, folder, segmentBytesMax, spareBytes });
+    return this.writer.load();
   }
 
   get memory(): Uint8Array | undefined {
@@ -43,10 +63,12 @@ export class SimDisk {
     this.memoryBytes = bytes;
   }
 
-  private apply(write: LogWrite): void {
-    if (write.hardState !== undefined) this.hardState = write.hardState;
-    const [first] = write.entries;
-    if (first === undefined) return;
-    this.entries = [...this.entries.slice(0, first.index - 1), ...write.entries];
+  private writeUntilPowerFails(write: LogWrite, changes: number): void {
+    this.files.failPowerAfter(changes);
+    try {
+      this.writer?.write(write);
+    } catch (thrown) {
+      if (!(thrown instanceof PowerFailure)) throw thrown;
+    }
   }
 }

@@ -58,7 +58,7 @@ export class SimNode implements StreamEnd {
   readonly roles: readonly RoleDeclaration[];
   readonly signingKey: SigningKey;
   readonly exchangeKey: ExchangeKey;
-  readonly disk: SimDisk = new SimDisk();
+  readonly disk: SimDisk;
   readonly streams: SimStreams;
   readonly events: MemberEvent[] = [];
   private readonly raftDatagrams: AddressedRaftMessage[] = [];
@@ -84,6 +84,7 @@ export class SimNode implements StreamEnd {
     this.name = options.name;
     this.endpoint = options.endpoint;
     this.roles = options.roles;
+    this.disk = new SimDisk(world.random);
     this.streams = new SimStreams(this, world);
     this.signingKey = signingKeyFrom(world.random.bytes(seedBytes));
     this.exchangeKey = exchangeKeyFrom(world.random.bytes(seedBytes));

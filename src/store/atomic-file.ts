@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { link, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { HivemindError } from '../error.ts';
-import { diskFailure, systemCode } from './disk-failure.ts';
+import { systemCode } from '../seam/file-system.ts';
+import { diskFailure } from './disk-failure.ts';
 
 /**
  * Puts a file in the place of the old one, if there is one; resolves when it is durable.

@@ -1,4 +1,5 @@
 import { HivemindError } from '../error.ts';
+import { systemCode } from '../seam/file-system.ts';
 
 /** What the operating system says, in words, where its own are no help. */
 const reasons: Readonly<Record<string, string>> = {
@@ -21,8 +22,17 @@ export function diskFailure(path: string, thrown: unknown): unknown {
   return new HivemindError('disk-failed', `Cannot use ${path}: ${reason}, then start the node again.`, thrown);
 }
 
-/** The errno name of an error of the operating system; nothing for any other value. */
-export function systemCode(thrown: unknown): string | undefined {
-  if (!(thrown instanceof Error) || !('syscall' in thrown) || !('code' in thrown)) return undefined;
-  return typeof thrown.code === 'string' ? thrown.code : undefined;
+/** The disk, or the user's part of it, is full: nothing is wrong with what is on it, and it may end. */
+export class DiskFull extends HivemindError {
+  constructor(path: string, thrown: unknown) {
+    const code = systemCode(thrown) ?? '';
+    super('disk-failed', `Cannot write to ${path}: ${reasons[code] ?? code}.`, thrown);
+    this.name = 'DiskFull';
+  }
+}
+
+/** Whether the disk had no room for what was asked. */
+export function isDiskFull(thrown: unknown): boolean {
+  const code = systemCode(thrown);
+  return code === 'ENOSPC' || code === 'EDQUOT';
 }

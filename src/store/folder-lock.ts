@@ -8,11 +8,8 @@ import { randomBytes } from 'node:crypto';
 import { linkSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { HivemindError } from '../error.ts';
-import { diskFailure, systemCode } from './disk-failure.ts';
-
-export interface FolderLock {
-  release(): void;
-}
+import { type FolderLock, systemCode } from '../seam/file-system.ts';
+import { diskFailure } from './disk-failure.ts';
 
 const lockMagic = 'hivemind-lock/1';
 /** Rounds lost to other processes that take over the same stale lock, before giving up. */

@@ -4,8 +4,9 @@ import { dirname } from 'node:path';
 import { ByteReader, concatBytes } from '../bytes.ts';
 import { seedBytes } from '../crypto.ts';
 import { HivemindError } from '../error.ts';
+import { systemCode } from '../seam/file-system.ts';
 import type { Random } from '../seam/random.ts';
-import { diskFailure, systemCode } from './disk-failure.ts';
+import { diskFailure } from './disk-failure.ts';
 import { makeFolder } from './folder.ts';
 import { createRecordFile, type RecordFileKind, readRecordFile } from './record-file.ts';
 

@@ -9,8 +9,9 @@ import { crc32 } from 'node:zlib';
 import { assert } from '../assert.ts';
 import { ByteReader, ByteWriter, concatBytes, equalBytes, utf8 } from '../bytes.ts';
 import { HivemindError } from '../error.ts';
+import { systemCode } from '../seam/file-system.ts';
 import { createFileAtomically, writeFileAtomically } from './atomic-file.ts';
-import { diskFailure, systemCode } from './disk-failure.ts';
+import { diskFailure } from './disk-failure.ts';
 
 export const recordFileBytesMax: number = 64 * 1024 * 1024;
 

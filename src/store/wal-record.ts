@@ -2,19 +2,22 @@
  * The bytes of the write-ahead log, without any file: segments, records, and what damage means. All integers
  * are big-endian.
  *
- * A **segment** is a header and records. Its header repeats what the segments before it amount to, so that they
- * can be checked against it, and dropped one day:
+ * A **segment** is a header, records, and zeros: room that was made ahead, so that a write changes no length and
+ * its fdatasync is cheap. The header repeats what the segments before it amount to, so that they can be checked
+ * against it, and dropped one day:
  * ```
  * magic "HIVEWAL\0" · u16 version · u48 sequence · u48 first index · 32 bytes hash of the entry before
  *   · u48 term · u32 voted for · u32 CRC-32 of all this
  * ```
  * A **record** is what one fdatasync makes durable, so it is there as a whole or not at all:
  * ```
- * u32 length of the payload, 1 … 16 MiB · u32 CRC-32 of the payload · payload: one item after another
+ * u32 length of the payload, 1 … 16 MiB · u32 CRC-32 of place and payload · payload: one item after another
  *   hard state  u8 1 · u48 term · u32 voted for
  *   entry       u8 2 · u48 index · u48 term · u8 kind · 32 bytes chain hash · u32 length, the entry's payload
  * ```
- * Nothing says "truncate": an entry at or below the last index replaces that one and all after it.
+ * The place, which is not written, is u48 sequence of the segment · u48 offset in it: so a record counts only
+ * where it was put, and no entry's payload can pose as one. Nothing says "truncate": an entry at or below the
+ * last index replaces that one and all after it.
  */
 import { crc32 } from 'node:zlib';
 import { assert } from '../assert.ts';
@@ -23,7 +26,8 @@ import { hashBytes } from '../crypto.ts';
 import type { LogIndex } from '../identity.ts';
 import { entryKinds, type HardState, type LogEntry } from '../seam/log-store.ts';
 
-export const walVersion = 1;
+/** Later versions keep the length of the header, its magic, and its CRC-32. */
+export const walVersion = 2;
 export const segmentHeaderBytes = 68;
 /** A record's payload. One write that is larger becomes several records, each synced before the next. */
 export const recordBytesMax: number = 16 * 1024 * 1024;
@@ -31,8 +35,11 @@ export const recordBytesMax: number = 16 * 1024 * 1024;
 const magic = utf8('HIVEWAL\0');
 const crcBytes = 4;
 const recordHeadBytes = 8;
+const placeBytes = 12;
 const entryHeadBytes: number = 1 + 6 + 6 + 1 + hashBytes + 4;
 const hardStateBytes = 1 + 6 + 4;
+/** What a disk writes as a whole or not at all. */
+const sectorBytes = 512;
 /** The largest payload of one entry, so that it fits into a record beside a hard state. */
 export const entryPayloadBytesMax: number = recordBytesMax - entryHeadBytes - hardStateBytes;
 
@@ -58,19 +65,18 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
 
 export type HeaderReading =
   | { readonly kind: 'header'; readonly header: SegmentHeader }
-  | { readonly kind: 'foreign' }
   | { readonly kind: 'other-version'; readonly version: number }
   | { readonly kind: 'damaged' };
 
 export function decodeSegmentHeader(segment: Uint8Array): HeaderReading {
   const covered = segment.subarray(0, segmentHeaderBytes - crcBytes);
   const reader = new ByteReader(segment.subarray(0, segmentHeaderBytes));
-  if (!equalBytes(reader.raw(magic.length), magic)) return { kind: 'foreign' };
+  const hasMagic = equalBytes(reader.raw(magic.length), magic);
   const version = reader.u16();
-  if (version !== walVersion) return { kind: 'other-version', version };
   const [sequence, firstIndex, previousHash] = [reader.u48(), reader.u48(), reader.raw(hashBytes)];
   const hardState = { term: reader.u48(), votedFor: reader.u32() };
-  if (reader.u32() !== crc32(covered) || !reader.done) return { kind: 'damaged' };
+  if (!hasMagic || reader.u32() !== crc32(covered) || !reader.done) return { kind: 'damaged' };
+  if (version !== walVersion) return { kind: 'other-version', version };
   return { kind: 'header', header: { sequence, firstIndex, previousHash, hardState } };
 }
 
@@ -78,20 +84,47 @@ export type WalItem =
   | { readonly kind: 'hard-state'; readonly hardState: HardState }
   | { readonly kind: 'entry'; readonly entry: LogEntry; readonly hash: Uint8Array };
 
-/** @param items at least one; the caller splits what would pass `recordBytesMax`, see `entryBatches` */
-export function encodeRecord(items: readonly WalItem[]): Uint8Array {
-  const payload = concatBytes(...items.map(encodeItem));
-  assert(payload.length > 0 && payload.length <= recordBytesMax, 'a record of the log holds 1 byte to 16 MiB');
-  return concatBytes(new ByteWriter().u32(payload.length).u32(crc32(payload)).finish(), payload);
+/** Where a record begins: in which segment, at which byte. */
+export interface RecordPlace {
+  readonly sequence: number;
+  readonly offset: number;
 }
 
-function encodeItem(item: WalItem): Uint8Array {
+/** @param items at least one; the caller splits what would pass `recordBytesMax`, see `entryBatches` */
+export function encodeRecord(items: readonly WalItem[], place: RecordPlace): Uint8Array {
+  const payloadBytes = items.reduce((sum, item) => sum + itemBytes(item), 0);
+  assert(payloadBytes > 0 && payloadBytes <= recordBytesMax, 'a record of the log holds 1 byte to 16 MiB');
+  const record = Buffer.allocUnsafe(recordHeadBytes + payloadBytes);
+  let at = recordHeadBytes;
+  for (const item of items) at = putItem(record, at, item);
+  record.writeUInt32BE(payloadBytes, 0);
+  record.writeUInt32BE(checksum(record.subarray(recordHeadBytes), place), crcBytes);
+  return record;
+}
+
+function checksum(payload: Uint8Array, { sequence, offset }: RecordPlace): number {
+  const place = Buffer.allocUnsafe(placeBytes);
+  place.writeUIntBE(offset, place.writeUIntBE(sequence, 0, 6), 6);
+  return crc32(payload, crc32(place));
+}
+
+function itemBytes(item: WalItem): number {
+  return item.kind === 'hard-state' ? hardStateBytes : entryHeadBytes + item.entry.payload.length;
+}
+
+/** By hand, and not by a ByteWriter: it is done for every entry. */
+function putItem(record: Buffer, from: number, item: WalItem): number {
   if (item.kind === 'hard-state') {
-    return new ByteWriter().u8(itemNumber.hardState).u48(item.hardState.term).u32(item.hardState.votedFor).finish();
+    const at = record.writeUIntBE(item.hardState.term, record.writeUInt8(itemNumber.hardState, from), 6);
+    return record.writeUInt32BE(item.hardState.votedFor, at);
   }
   const { index, term, kind, payload } = item.entry;
-  const head = new ByteWriter().u8(itemNumber.entry).u48(index).u48(term).u8(entryKinds.indexOf(kind));
-  return head.raw(item.hash).blob(payload).finish();
+  let at = record.writeUIntBE(index, record.writeUInt8(itemNumber.entry, from), 6);
+  at = record.writeUInt8(entryKinds.indexOf(kind), record.writeUIntBE(term, at, 6));
+  record.set(item.hash, at);
+  at = record.writeUInt32BE(payload.length, at + hashBytes);
+  record.set(payload, at);
+  return at + payload.length;
 }
 
 /** Splits entries so that each batch fits into one record, with room for a hard state; at least one batch. */
@@ -124,22 +157,21 @@ export interface SegmentScan {
   /** Where the valid records end. */
   readonly validBytes: number;
   /**
-   * What is wrong there. `torn`: nothing valid follows, as after a crash in the middle of a write. `corrupt`:
-   * a later record is valid or this one is nonsense under a right checksum, so it was whole once.
+   * What is wrong there. `torn`: nothing valid follows and a sector is missing, as after a crash in the middle of
+   * a write. `corrupt`: a later record is valid, or this one is nonsense under a right checksum, or every sector
+   * of it is there: so it was whole once.
    */
   readonly damage: 'none' | 'torn' | 'corrupt';
 }
 
 /** Reads the records behind the header of a segment. */
-export function scanRecords(segment: Uint8Array): SegmentScan {
+export function scanRecords(segment: Uint8Array, sequence: number): SegmentScan {
   const bytes = Buffer.from(segment.buffer, segment.byteOffset, segment.length);
   const records: WalRecord[] = [];
   let offset = segmentHeaderBytes;
   while (offset < bytes.length) {
-    const payload = payloadAt(bytes, offset);
-    if (payload === undefined) {
-      return { records, validBytes: offset, damage: hasRecordAfter(bytes, offset) ? 'corrupt' : 'torn' };
-    }
+    const payload = payloadAt(bytes, { sequence, offset });
+    if (payload === undefined) return { records, validBytes: offset, damage: damageAt(bytes, { sequence, offset }) };
     const items = decodeItems(payload);
     if (items === undefined) return { records, validBytes: offset, damage: 'corrupt' };
     records.push({ offset, items });
@@ -148,23 +180,63 @@ export function scanRecords(segment: Uint8Array): SegmentScan {
   return { records, validBytes: offset, damage: 'none' };
 }
 
-function payloadAt(bytes: Buffer, offset: number): Buffer | undefined {
-  const payloadOffset = offset + recordHeadBytes;
+/** Every record that can still be read from `fromOffset` on, whatever lies between them. */
+export function salvageRecords(segment: Uint8Array, sequence: number, fromOffset: number): readonly WalRecord[] {
+  const bytes = Buffer.from(segment.buffer, segment.byteOffset, segment.length);
+  const records: WalRecord[] = [];
+  let offset = nextRecordAt(bytes, { sequence, offset: fromOffset });
+  while (offset !== undefined) {
+    const payload = payloadAt(bytes, { sequence, offset }) as Buffer;
+    records.push({ offset, items: decodeItems(payload) ?? [] });
+    offset = nextRecordAt(bytes, { sequence, offset: offset + recordHeadBytes + payload.length });
+  }
+  return records;
+}
+
+function payloadAt(bytes: Buffer, place: RecordPlace): Buffer | undefined {
+  const payloadOffset = place.offset + recordHeadBytes;
   if (payloadOffset >= bytes.length) return undefined;
-  const length = bytes.readUInt32BE(offset);
+  const length = bytes.readUInt32BE(place.offset);
   if (length === 0 || length > recordBytesMax || payloadOffset + length > bytes.length) return undefined;
   const payload = bytes.subarray(payloadOffset, payloadOffset + length);
-  return crc32(payload) === bytes.readUInt32BE(offset + crcBytes) ? payload : undefined;
+  return checksum(payload, place) === bytes.readUInt32BE(place.offset + crcBytes) ? payload : undefined;
+}
+
+function damageAt(bytes: Buffer, place: RecordPlace): SegmentScan['damage'] {
+  const { sequence, offset } = place;
+  if (isZero(bytes.subarray(offset))) return 'none';
+  if (nextRecordAt(bytes, { sequence, offset: offset + 1 }) !== undefined) return 'corrupt';
+  return lacksSector(bytes, offset) ? 'torn' : 'corrupt';
+}
+
+/**
+ * What was never written is behind the end of the file, or the zeros that were there before. A record that has
+ * zeros of its own in that place counts as torn, too: there is no telling.
+ */
+function lacksSector(bytes: Buffer, offset: number): boolean {
+  if (offset + recordHeadBytes > bytes.length) return true;
+  const end = offset + recordHeadBytes + bytes.readUInt32BE(offset);
+  if (end > bytes.length) return true;
+  for (let from = offset; from < end; ) {
+    const to = Math.min(from - (from % sectorBytes) + sectorBytes, end);
+    if (isZero(bytes.subarray(from, to))) return true;
+    from = to;
+  }
+  return false;
+}
+
+function isZero(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0);
 }
 
 /** The length of a broken record cannot be trusted, so a later one may begin at any byte. */
-function hasRecordAfter(bytes: Buffer, brokenOffset: number): boolean {
-  for (let offset = brokenOffset + 1; offset + recordHeadBytes < bytes.length; offset++) {
+function nextRecordAt(bytes: Buffer, { sequence, offset: from }: RecordPlace): number | undefined {
+  for (let offset = from; offset + recordHeadBytes < bytes.length; offset++) {
     const kind = bytes[offset + recordHeadBytes];
     const begins = kind === itemNumber.hardState || kind === itemNumber.entry;
-    if (begins && payloadAt(bytes, offset) !== undefined) return true;
+    if (begins && payloadAt(bytes, { sequence, offset }) !== undefined) return offset;
   }
-  return false;
+  return undefined;
 }
 
 function decodeItems(payload: Uint8Array): readonly WalItem[] | undefined {

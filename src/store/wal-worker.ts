@@ -1,49 +1,69 @@
 /** The thread of the write-ahead log: it answers one request after another and does nothing else. */
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { assert, unreachable } from '../assert.ts';
-import { type ErrorCode, HivemindError } from '../error.ts';
-import type { LogWrite, StoredLog } from '../seam/log-store.ts';
+import { HivemindError } from '../error.ts';
+import type { LogIndex } from '../identity.ts';
+import type { LogSnapshot } from '../seam/log-store.ts';
+import { DiskFull } from './disk-failure.ts';
+import { localFileSystem } from './local-file-system.ts';
+import type { ThreadAnswer } from './log-thread.ts';
+import { unpackWrite } from './packed-write.ts';
 import { WalWriter } from './wal-writer.ts';
 
 export interface WalWorkerData {
   readonly folder: string;
   readonly segmentBytesMax: number;
+  /** Counts the requests. The thread sleeps on it, which costs less than the event loop of a thread. */
+  readonly requests: Int32Array;
 }
 
 export type WalRequest =
   | { readonly kind: 'load' }
-  | { readonly kind: 'write'; readonly write: LogWrite }
+  | { readonly kind: 'write'; readonly packed: ArrayBuffer; readonly snapshot?: LogSnapshot }
+  | { readonly kind: 'forget'; readonly keepFrom: LogIndex }
+  | { readonly kind: 'healed' }
   | { readonly kind: 'close' };
-
-/** In the order of the requests. */
-export type WalAnswer =
-  | { readonly kind: 'loaded'; readonly log: StoredLog }
-  | { readonly kind: 'done' }
-  | { readonly kind: 'failed'; readonly code: ErrorCode; readonly sentence: string };
 
 const port = parentPort;
 assert(port !== null, 'the write-ahead log runs in a thread of its own');
-const { folder, segmentBytesMax } = workerData as WalWorkerData;
-const writer = new WalWriter(folder, segmentBytesMax);
+const { folder, segmentBytesMax, requests } = workerData as WalWorkerData;
+const writer = new WalWriter({ files: localFileSystem, folder, segmentBytesMax });
 
-port.on('message', (request: WalRequest) => port.postMessage(answer(request)));
+for (let isOpen = true; isOpen; ) {
+  const seen = Atomics.load(requests, 0);
+  const received = receiveMessageOnPort(port) as { readonly message: WalRequest } | undefined;
+  if (received === undefined) {
+    Atomics.wait(requests, 0, seen);
+    continue;
+  }
+  port.postMessage(answer(received.message));
+  isOpen = received.message.kind !== 'close';
+}
 
 /** Whatever is not an operating error ends the thread, and the node with it. */
-function answer(request: WalRequest): WalAnswer {
+function answer(request: WalRequest): ThreadAnswer {
   try {
     return perform(request);
   } catch (thrown) {
+    if (thrown instanceof DiskFull && request.kind === 'write') return { kind: 'full', sentence: thrown.message };
     if (!(thrown instanceof HivemindError)) throw thrown;
     return { kind: 'failed', code: thrown.code, sentence: thrown.message };
   }
 }
 
-function perform(request: WalRequest): WalAnswer {
+function perform(request: WalRequest): ThreadAnswer {
   switch (request.kind) {
     case 'load':
       return { kind: 'loaded', log: writer.load() };
-    case 'write':
-      writer.write(request.write);
+    case 'write': {
+      const { packed, snapshot } = request;
+      writer.write({ ...unpackWrite(packed), ...(snapshot !== undefined && { snapshot }) });
+      return { kind: 'done' };
+    }
+    case 'forget':
+      return { kind: 'forgotten', names: writer.forgetBelow(request.keepFrom) };
+    case 'healed':
+      writer.healed();
       return { kind: 'done' };
     case 'close':
       writer.close();

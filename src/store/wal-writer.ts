@@ -1,59 +1,81 @@
 /** The write-ahead log as files, by synchronous calls: it belongs into a thread of its own. */
-import {
-  closeSync,
-  fdatasyncSync,
-  fsyncSync,
-  ftruncateSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { assert } from '../assert.ts';
+import { concatBytes, equalBytes } from '../bytes.ts';
+import { HivemindError } from '../error.ts';
+import type { LogIndex } from '../identity.ts';
+import type { FileSystem, FolderLock, OpenFile } from '../seam/file-system.ts';
 import {
   chainHash,
-  chainStart,
   type HardState,
   type LogEntry,
+  type LogSnapshot,
   type LogWrite,
   type StoredLog,
 } from '../seam/log-store.ts';
-import { diskFailure } from './disk-failure.ts';
-import { makeFolder, syncFolder } from './folder.ts';
-import { type FolderLock, lockFolder } from './folder-lock.ts';
-import { type OpenSegment, readSegments, segmentFileName } from './wal-reader.ts';
+import { DiskFull, diskFailure, isDiskFull } from './disk-failure.ts';
+import { type ChainLink, LogChain } from './log-chain.ts';
+import { saveLogSnapshot, unfinishedSuffix } from './log-snapshot.ts';
+import { liftQuarantine, markQuarantined, readQuarantine, setAside } from './quarantine.ts';
+import { type OpenSegment, readLog, type SegmentFile, type SoundLog, segmentFileName } from './wal-reader.ts';
 import { encodeRecord, encodeSegmentHeader, entryBatches, segmentHeaderBytes, type WalItem } from './wal-record.ts';
+import { laterHardState } from './wal-replay.ts';
 
-const unfinishedSuffix = '.unfinished';
+/** A segment that reaches this size is the last one no more. */
+export const segmentBytesDefault: number = 4 * 1024 * 1024;
+/** How far ahead a segment is filled with zeros. */
+export const spareBytesDefault: number = 256 * 1024;
+/** Each time something is set aside, and what is left is read again. */
+const quarantinesMax = 1_000;
 
-interface Segment {
-  readonly descriptor: number;
-  readonly sequence: number;
-  bytes: number;
+export interface WalWriterOptions {
+  readonly files: FileSystem;
+  readonly folder: string;
+  /** Bytes after which a new segment is begun; 4 MiB by default. One record may pass it. */
+  readonly segmentBytesMax?: number;
+  /** Bytes of zeros that are written ahead of the records; 256 KiB by default. */
+  readonly spareBytes?: number;
 }
 
-/** Every method throws HivemindError `disk-failed` when the file system does not do what it was asked. */
+interface CurrentSegment {
+  readonly file: OpenFile;
+  readonly sequence: number;
+  /** Where the next record goes. */
+  bytes: number;
+  /** How long the file is. */
+  fileBytes: number;
+}
+
+/**
+ * Every method throws HivemindError `disk-failed` when the file system does not do what it was asked; from then on
+ * nobody knows what is on disk, and every later call throws the same. A `DiskFull` is none of these: the log is
+ * as it was, and the same may be tried again.
+ */
 export class WalWriter {
+  private readonly files: FileSystem;
   private readonly folder: string;
   private readonly segmentBytesMax: number;
+  private readonly spareBytes: number;
   private hardState: HardState = { term: 0, votedFor: 0 };
-  /** The chain hash of each entry. */
-  private hashes: Uint8Array[] = [];
-  private segment: Segment | undefined;
+  private chain = new LogChain();
+  private segments: SegmentFile[] = [];
+  private current: CurrentSegment | undefined;
+  private nextSequence = 1;
   private lock: FolderLock | undefined;
+  private failure: unknown;
 
-  constructor(folder: string, segmentBytesMax: number) {
-    this.folder = folder;
-    this.segmentBytesMax = segmentBytesMax;
+  constructor(options: WalWriterOptions) {
+    this.files = options.files;
+    this.folder = options.folder;
+    this.segmentBytesMax = options.segmentBytesMax ?? segmentBytesDefault;
+    this.spareBytes = options.spareBytes ?? spareBytesDefault;
   }
 
-  /** @throws HivemindError `refused` (in use), `data-corrupt`, `data-format`, `disk-failed` */
+  /** @throws HivemindError `refused` (in use), `data-format`, `disk-failed` */
   load(): StoredLog {
     return this.guarded(() => {
-      makeFolder(this.folder);
-      this.lock = lockFolder(this.folder);
+      this.files.makeFolder(this.folder);
+      this.lock = this.files.lock(this.folder);
       try {
         return this.open();
       } catch (thrown) {
@@ -66,7 +88,12 @@ export class WalWriter {
   /** Returns when all is durable. */
   write(write: LogWrite): void {
     this.guarded(() => {
-      let hardState = write.hardState;
+      let { hardState } = write;
+      if (write.snapshot !== undefined) {
+        if (hardState !== undefined) this.append(hardState, []);
+        hardState = undefined;
+        this.install(write.snapshot);
+      }
       for (const entries of entryBatches(write.entries)) {
         if (hardState !== undefined || entries.length > 0) this.append(hardState, entries);
         hardState = undefined;
@@ -74,25 +101,77 @@ export class WalWriter {
     });
   }
 
-  close(): void {
-    this.guarded(() => {
-      if (this.segment !== undefined) closeSync(this.segment.descriptor);
-      this.segment = undefined;
-      this.lock?.release();
-      this.lock = undefined;
+  /**
+   * Once a durable snapshot covers all below `keepFrom`: gives the segments that hold nothing else. The log does not
+   * need them any more, and whoever called removes them, the oldest first.
+   */
+  forgetBelow(keepFrom: LogIndex): readonly string[] {
+    const firstKept = this.segments.findIndex((_, position) => {
+      const next = this.segments[position + 1];
+      return next === undefined || next.firstIndex > keepFrom;
     });
+    this.chain.forgetBelow(keepFrom);
+    return this.segments.splice(0, Math.max(0, firstKept)).map(({ name }) => name);
   }
 
+  /** What was lost is here again: it returns when that is durable. */
+  healed(): void {
+    this.guarded(() => liftQuarantine(this.files, this.folder));
+  }
+
+  close(): void {
+    this.current?.file.close();
+    this.current = undefined;
+    this.lock?.release();
+    this.lock = undefined;
+  }
+
+  // — opening —
+
   private open(): StoredLog {
-    for (const name of readdirSync(this.folder)) {
-      if (name.endsWith(unfinishedSuffix)) rmSync(join(this.folder, name));
+    for (const name of this.files.list(this.folder)) {
+      if (name.endsWith(unfinishedSuffix)) this.files.remove(join(this.folder, name));
     }
-    const { hardState, entries, hashes, last } = readSegments(this.folder);
-    this.hardState = hardState;
-    this.hashes = [...hashes];
-    if (last !== undefined) this.reopen(last);
-    syncFolder(this.folder);
-    return { hardState, entries, repairs: last === undefined ? [] : repairsOf(last) };
+    const log = this.readSound();
+    const marker = readQuarantine(this.files, this.folder);
+    this.adopt(log, marker === undefined ? log.hardState : laterHardState(log.hardState, marker.hardState));
+    const { snapshot, entries, repairs } = log;
+    return {
+      hardState: this.hardState,
+      ...(snapshot !== undefined && { snapshot }),
+      entries,
+      repairs,
+      ...(marker !== undefined && { damage: marker.sentence }),
+    };
+  }
+
+  /** What is damaged is set aside until the rest is sound. */
+  private readSound(): SoundLog {
+    for (let round = 0; round < quarantinesMax; round++) {
+      const reading = readLog(this.files, this.folder);
+      if (reading.kind === 'sound') return reading;
+      const { damage } = reading;
+      const marker = readQuarantine(this.files, this.folder);
+      const hardState = laterHardState(damage.hardState, marker?.hardState ?? damage.hardState);
+      markQuarantined(this.files, this.folder, { sentence: marker?.sentence ?? sentenceOf(damage.what), hardState });
+      setAside(this.files, this.folder, damage);
+    }
+    throw new HivemindError('data-corrupt', `${this.folder} is damaged all over; restore it from a copy.`);
+  }
+
+  /** Segments that nothing needs go last: until then they hold the only record of term and vote. */
+  private adopt(log: SoundLog, hardState: HardState): void {
+    this.hardState = log.hardState;
+    this.chain = log.chain;
+    this.segments = [...log.segments];
+    this.nextSequence = log.nextSequence;
+    this.files.syncFolder(this.folder);
+    if (log.open !== undefined) this.reopen(log.open);
+    const isBehind = hardState.term !== log.hardState.term || hardState.votedFor !== log.hardState.votedFor;
+    const standsAlone = log.open === undefined && (log.snapshot !== undefined || log.obsolete.length > 0);
+    if (isBehind) this.append(hardState, []);
+    else if (standsAlone) this.beginSegment(this.chain.lastIndex + 1, this.lastHash());
+    removeFiles(this.files, this.folder, log.obsolete);
   }
 
   /**
@@ -100,69 +179,148 @@ export class WalWriter {
    * its fdatasync, or that one failed, after which Linux calls the pages clean; 3. this process reads the record
    * and promises it to others; 4. the power fails and it is gone. So the last record is written again and synced.
    */
-  private reopen(last: OpenSegment): void {
-    const descriptor = openSync(last.path, 'r+');
-    this.segment = { descriptor, sequence: last.sequence, bytes: last.validBytes };
-    if (last.tornBytes > 0) ftruncateSync(descriptor, last.validBytes);
-    if (last.lastRecord !== undefined) writeAll(descriptor, last.lastRecord.bytes, last.lastRecord.offset);
-    fsyncSync(descriptor);
+  private reopen({ validBytes, fileBytes, isTorn, lastRecord }: OpenSegment): void {
+    const { name, sequence } = this.segments.at(-1) as SegmentFile;
+    const file = this.files.open(join(this.folder, name));
+    this.current = { file, sequence, bytes: validBytes, fileBytes: isTorn ? validBytes : fileBytes };
+    if (isTorn) file.truncate(validBytes);
+    if (lastRecord !== undefined) file.write(lastRecord.bytes, lastRecord.offset);
+    file.sync();
   }
+
+  // — writing —
 
   private append(hardState: HardState | undefined, entries: readonly LogEntry[]): void {
-    if (this.segment === undefined || this.segment.bytes >= this.segmentBytesMax) this.beginSegment();
-    const segment = this.segment as Segment;
+    const segment = this.roomySegment();
     const items: WalItem[] = hardState === undefined ? [] : [{ kind: 'hard-state', hardState }];
+    const links = this.linksOf(entries);
+    entries.forEach((entry, position) => {
+      items.push({ kind: 'entry', entry, hash: (links[position] as ChainLink).hash });
+    });
+    this.put(segment, encodeRecord(items, { sequence: segment.sequence, offset: segment.bytes }));
     this.hardState = hardState ?? this.hardState;
-    for (const entry of entries) items.push({ kind: 'entry', entry, hash: this.extendChain(entry) });
-    const record = encodeRecord(items);
-    writeAll(segment.descriptor, record, segment.bytes);
-    fdatasyncSync(segment.descriptor);
-    segment.bytes += record.length;
+    entries.forEach(({ index }, position) => {
+      this.chain.put(index, links[position] as ChainLink);
+    });
   }
 
-  private extendChain(entry: LogEntry): Uint8Array {
-    assert(entry.index >= 1 && entry.index <= this.hashes.length + 1, 'entries are written without a gap');
-    this.hashes.length = entry.index - 1;
-    const hash = chainHash(this.hashes.at(-1) ?? chainStart, entry);
-    this.hashes.push(hash);
-    return hash;
+  private linksOf(entries: readonly LogEntry[]): readonly ChainLink[] {
+    const [first] = entries;
+    if (first === undefined) return [];
+    let link = this.chain.at(first.index - 1);
+    return entries.map((entry, position) => {
+      assert(link !== undefined && entry.index === first.index + position, 'entries are written without a gap');
+      link = { term: entry.term, hash: chainHash(link.hash, entry) };
+      return link;
+    });
+  }
+
+  private roomySegment(): CurrentSegment {
+    const { current } = this;
+    if (current !== undefined && current.bytes < this.segmentBytesMax) return current;
+    return this.beginSegment(this.chain.lastIndex + 1, this.lastHash());
+  }
+
+  private put(segment: CurrentSegment, record: Uint8Array): void {
+    const end = segment.bytes + record.length;
+    const spare = end <= segment.fileBytes ? 0 : this.spareBehind(end);
+    try {
+      segment.file.write(spare === 0 ? record : concatBytes(record, new Uint8Array(spare)), segment.bytes);
+    } catch (thrown) {
+      if (isDiskFull(thrown)) this.cutBack(segment);
+      throw thrown;
+    }
+    this.final(() => segment.file.syncData());
+    segment.fileBytes = Math.max(segment.fileBytes, end + spare);
+    segment.bytes = end;
+  }
+
+  private spareBehind(end: number): number {
+    return Math.max(0, Math.min(this.spareBytes, this.segmentBytesMax - end));
+  }
+
+  /** Of a record that did not fit nothing stays. */
+  private cutBack(segment: CurrentSegment): void {
+    segment.file.truncate(segment.bytes);
+    segment.fileBytes = segment.bytes;
   }
 
   /** Under another name until its header is durable, so that a segment is never without one. */
-  private beginSegment(): void {
-    const sequence = (this.segment?.sequence ?? 0) + 1;
-    const firstIndex = this.hashes.length + 1;
-    const path = join(this.folder, segmentFileName(sequence, firstIndex));
-    const previousHash = this.hashes.at(-1) ?? chainStart;
-    const descriptor = openSync(path + unfinishedSuffix, 'w', 0o600);
-    writeAll(descriptor, encodeSegmentHeader({ sequence, firstIndex, previousHash, hardState: this.hardState }), 0);
-    fsyncSync(descriptor);
-    renameSync(path + unfinishedSuffix, path);
-    syncFolder(this.folder);
-    if (this.segment !== undefined) closeSync(this.segment.descriptor);
-    this.segment = { descriptor, sequence, bytes: segmentHeaderBytes };
+  private beginSegment(firstIndex: LogIndex, previousHash: Uint8Array): CurrentSegment {
+    const { files, nextSequence: sequence, hardState } = this;
+    const name = segmentFileName(sequence, firstIndex);
+    const path = join(this.folder, name);
+    const file = files.create(path + unfinishedSuffix);
+    try {
+      file.write(encodeSegmentHeader({ sequence, firstIndex, previousHash, hardState }), 0);
+      this.final(() => file.sync());
+      files.rename(path + unfinishedSuffix, path);
+    } catch (thrown) {
+      file.close();
+      files.remove(path + unfinishedSuffix);
+      throw thrown;
+    }
+    this.final(() => files.syncFolder(this.folder));
+    this.current?.file.close();
+    this.current = { file, sequence, bytes: segmentHeaderBytes, fileBytes: segmentHeaderBytes };
+    this.segments.push({ name, sequence, firstIndex });
+    this.nextSequence = sequence + 1;
+    return this.current;
+  }
+
+  private install(snapshot: LogSnapshot): void {
+    const { index, term, chain: hash } = snapshot;
+    saveLogSnapshot(this.files, this.folder, snapshot);
+    const link = this.chain.at(index);
+    if (link === undefined || !equalBytes(link.hash, hash)) {
+      this.beginSegment(index + 1, hash);
+      this.chain.restart(index, { term, hash });
+    }
+    removeFiles(this.files, this.folder, this.forgetBelow(index + 1));
+  }
+
+  private lastHash(): Uint8Array {
+    const link = this.chain.last;
+    assert(link !== undefined, 'the last entry of a log is known');
+    return link.hash;
+  }
+
+  // — failures —
+
+  /** For what must not be tried again, whatever the reason. */
+  private final(work: () => void): void {
+    try {
+      work();
+    } catch (thrown) {
+      this.failure = diskFailure(this.folder, thrown);
+      throw this.failure;
+    }
   }
 
   private guarded<T>(work: () => T): T {
+    if (this.failure !== undefined) throw this.failure;
     try {
       return work();
     } catch (thrown) {
-      throw diskFailure(this.folder, thrown);
+      if (this.failure !== undefined) throw this.failure;
+      if (isDiskFull(thrown)) throw new DiskFull(this.folder, thrown);
+      this.failure = diskFailure(this.folder, thrown);
+      throw this.failure;
     }
   }
 }
 
-function repairsOf(last: OpenSegment): readonly string[] {
-  if (last.tornBytes === 0) return [];
-  return [
-    `Cut off ${last.tornBytes} bytes at byte ${last.validBytes} of ${basename(last.path)}: ` +
-      'the last record is not whole, as a crash in the middle of a write leaves it.',
-  ];
+/** The oldest first, each for good before the next: so a crash leaves no gap between two. */
+export function removeFiles(files: FileSystem, folder: string, names: readonly string[]): void {
+  for (const name of names) {
+    files.remove(join(folder, name));
+    files.syncFolder(folder);
+  }
 }
 
-function writeAll(descriptor: number, bytes: Uint8Array, offset: number): void {
-  let written = 0;
-  while (written < bytes.length) {
-    written += writeSync(descriptor, bytes, written, bytes.length - written, offset + written);
-  }
+function sentenceOf(what: string): string {
+  return (
+    `${what}. What cannot be trusted was set aside; ` +
+    'this control node does not vote until it has got it back from the others.'
+  );
 }

@@ -1,128 +1,182 @@
 /**
  * The event log of one control node on disk. The work is done by a thread of its own with synchronous calls:
- * neither does an fsync hold up the event loop, nor do busy threads of libuv's pool hold up the fsync.
+ * neither does an fsync hold up the event loop, nor do busy threads of libuv's pool hold up the fsync. Snapshots
+ * are written by a second thread, so that they hold up no write.
  *
- * wal-record.ts describes the format, wal-reader.ts what counts as damage.
+ * wal-record.ts and log-snapshot.ts describe the formats, wal-reader.ts what counts as damage.
  */
-import { Worker } from 'node:worker_threads';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from '../assert.ts';
 import { HivemindError } from '../error.ts';
-import type { LogEntry, LogStore, LogWrite, StoredLog } from '../seam/log-store.ts';
-import type { WalAnswer, WalRequest, WalWorkerData } from './wal-worker.ts';
+import type { LogIndex } from '../identity.ts';
+import type { LogSnapshot, LogStore, LogTrouble, LogWrite, StoredLog } from '../seam/log-store.ts';
+import { LogThread, type ThreadAnswer } from './log-thread.ts';
+import { packWrite } from './packed-write.ts';
+import type { SnapshotRequest, SnapshotWorkerData } from './snapshot-worker.ts';
+import { TroubleWatch } from './trouble-watch.ts';
+import type { WalRequest, WalWorkerData } from './wal-worker.ts';
+import { segmentBytesDefault } from './wal-writer.ts';
 
-/** A segment that reaches this size is the last one no more. */
-export const segmentBytesDefault: number = 16 * 1024 * 1024;
+/** How long after a full disk the same write is tried again. */
+export const fullRetryMs = 1_000;
 
 export interface WriteAheadLogOptions {
-  /** Bytes after which a new segment is begun; 16 MiB by default. One record may pass it. */
+  /** Bytes after which a new segment is begun; 4 MiB by default. One record may pass it. */
   readonly segmentBytesMax?: number;
+  /** Told when a write does not end as it should, and why; with nothing when it has ended. */
+  readonly onTrouble?: (trouble: LogTrouble | undefined) => void;
 }
 
 /**
  * The log in `folder`, which is made when it is missing and locked from `load` to `close`.
  *
- * `load` rejects with `data-corrupt` or `data-format` for any damage but a torn last record, with `refused` when
- * another process has the folder open, and with `disk-failed`. A `write` that rejects with `disk-failed` was the
- * last one: every later one rejects with the same error.
+ * `load` rejects with `data-format` for files of another version, with `refused` when another process has the
+ * folder open, and with `disk-failed`. Where the disk is full, `write` and `compact` go on trying. Any other error
+ * of the disk rejects with `disk-failed`, and then every later call rejects with the same error.
  */
 export function openWriteAheadLog(folder: string, options: WriteAheadLogOptions = {}): LogStore {
-  return new WriteAheadLog({ folder, segmentBytesMax: options.segmentBytesMax ?? segmentBytesDefault });
+  return new WriteAheadLog(folder, options);
 }
 
-interface Waiting {
-  resolve(answer: WalAnswer): void;
-  reject(reason: Error): void;
-}
+/** What comes of a request, once the disk has room for it. */
+type Outcome = Exclude<ThreadAnswer, { readonly kind: 'full' | 'failed' }>;
 
 class WriteAheadLog implements LogStore {
-  private readonly settings: WalWorkerData;
-  private worker: Worker | undefined;
-  /** In the order of the requests; at most a write and a close. */
-  private readonly waiting: Waiting[] = [];
+  private readonly folder: string;
+  private readonly segmentBytesMax: number;
+  private readonly trouble: TroubleWatch;
+  private walThread: LogThread<WalRequest> | undefined;
+  private snapshotThread: LogThread<SnapshotRequest> | undefined;
+  private isWriting = false;
+  private isCompacting = false;
   private failure: Error | undefined;
-  private isClosed = false;
-  private hasEnded = false;
+  private readonly closing = new AbortController();
 
-  constructor(settings: WalWorkerData) {
-    this.settings = settings;
+  constructor(folder: string, { segmentBytesMax, onTrouble }: WriteAheadLogOptions) {
+    this.folder = folder;
+    this.segmentBytesMax = segmentBytesMax ?? segmentBytesDefault;
+    this.trouble = new TroubleWatch(onTrouble ?? (() => {}));
   }
 
   async load(): Promise<StoredLog> {
-    assert(this.worker === undefined && !this.isClosed, 'a log is loaded once, first');
-    this.worker = this.start();
-    const answer = await this.ask({ kind: 'load' });
+    assert(this.walThread === undefined && !this.isClosed, 'a log is loaded once, first');
+    this.walThread = startWalThread(this.folder, this.segmentBytesMax);
+    const answer = await this.askWal(() => ({ kind: 'load' }));
     assert(answer.kind === 'loaded', 'the thread of the log answers in order');
     return answer.log;
   }
 
   async write(write: LogWrite): Promise<void> {
-    assert(this.worker !== undefined && !this.isClosed, 'a log is written to between load and close');
-    if (this.failure !== undefined) throw this.failure;
-    assert(this.waiting.length === 0, 'one write to the log is in flight at a time');
-    await this.ask({ kind: 'write', write: { ...write, entries: write.entries.map(withOwnBuffer) } });
+    assert(!this.isWriting, 'one write to the log is in flight at a time');
+    this.isWriting = true;
+    this.trouble.onWriteBegin();
+    try {
+      const { snapshot } = write;
+      await this.askWal(() => ({
+        kind: 'write',
+        packed: packWrite(write),
+        ...(snapshot !== undefined && { snapshot: withOwnBuffers(snapshot) }),
+      }));
+    } finally {
+      this.isWriting = false;
+      this.trouble.onEnd('write');
+    }
+  }
+
+  async compact(snapshot: LogSnapshot, keepFrom: LogIndex): Promise<void> {
+    assert(!this.isCompacting, 'one snapshot of the log is taken at a time');
+    assert(keepFrom <= snapshot.index + 1, 'what a snapshot does not cover is kept');
+    this.isCompacting = true;
+    try {
+      await this.askSnapshot({ kind: 'save', snapshot: withOwnBuffers(snapshot) });
+      const forgotten = await this.askWal(() => ({ kind: 'forget', keepFrom }));
+      assert(forgotten.kind === 'forgotten', 'the thread of the log answers in order');
+      await this.askSnapshot({ kind: 'remove', names: forgotten.names });
+    } finally {
+      this.isCompacting = false;
+      this.trouble.onEnd('compact');
+    }
+  }
+
+  async healed(): Promise<void> {
+    await this.askWal(() => ({ kind: 'healed' }));
   }
 
   async close(): Promise<void> {
     if (this.isClosed) return;
-    this.isClosed = true;
-    if (this.worker === undefined || this.hasEnded) return;
+    this.closing.abort();
+    await this.snapshotThread?.end();
     try {
-      await this.ask({ kind: 'close' });
+      await this.walThread?.ask({ kind: 'close' }).catch(() => {});
     } finally {
-      await this.worker.terminate();
+      await this.walThread?.end();
     }
   }
 
-  private start(): Worker {
-    const worker = startThread(this.settings);
-    worker.on('message', (answer: WalAnswer) => this.onAnswer(answer));
-    worker.on('error', (thrown: Error) => this.onEnd(thrown));
-    worker.on('exit', () => this.onEnd(new HivemindError('internal', 'The thread of the event log has ended.')));
-    worker.unref();
-    return worker;
+  private get isClosed(): boolean {
+    return this.closing.signal.aborted;
   }
 
-  /** The thread keeps the process alive only while somebody waits for it. */
-  private ask(request: WalRequest): Promise<WalAnswer> {
-    return new Promise((resolve, reject) => {
-      this.waiting.push({ resolve, reject });
-      this.worker?.ref();
-      this.worker?.postMessage(request);
-    });
+  private async askWal(make: () => WalRequest): Promise<Outcome> {
+    assert(this.walThread !== undefined && !this.isClosed, 'a log is used between load and close');
+    const { walThread } = this;
+    return await this.untilRoom('write', () => walThread.ask(make()));
   }
 
-  private onAnswer(answer: WalAnswer): void {
-    const waiting = this.waiting.shift();
-    if (this.waiting.length === 0) this.worker?.unref();
-    if (answer.kind === 'failed') {
-      this.failure ??= new HivemindError(answer.code, answer.sentence);
-      waiting?.reject(this.failure);
-    } else {
-      waiting?.resolve(answer);
+  private async askSnapshot(request: SnapshotRequest): Promise<Outcome> {
+    assert(this.walThread !== undefined && !this.isClosed, 'a log is used between load and close');
+    this.snapshotThread ??= startSnapshotThread(this.folder);
+    const { snapshotThread } = this;
+    return await this.untilRoom('compact', () => snapshotThread.ask(request));
+  }
+
+  /** Asks again and again while the disk is full. */
+  private async untilRoom(work: 'write' | 'compact', ask: () => Promise<ThreadAnswer>): Promise<Outcome> {
+    for (;;) {
+      if (this.failure !== undefined) throw this.failure;
+      const answer = await ask().catch((thrown: Error) => this.fail(thrown));
+      if (answer.kind === 'failed') return this.fail(new HivemindError(answer.code, answer.sentence));
+      if (answer.kind !== 'full') return answer;
+      this.trouble.onFull(work);
+      await this.waitForRoom(answer.sentence);
     }
   }
 
-  private onEnd(reason: Error): void {
-    this.hasEnded = true;
-    this.failure ??= reason;
-    for (const waiting of this.waiting.splice(0)) waiting.reject(this.failure);
+  /** The first failure is the one that everybody is told. */
+  private fail(thrown: Error): never {
+    this.failure ??= thrown;
+    throw this.failure;
+  }
+
+  private async waitForRoom(sentence: string): Promise<void> {
+    try {
+      await sleep(fullRetryMs, undefined, { signal: this.closing.signal });
+    } catch {
+      throw new HivemindError('disk-failed', sentence);
+    }
   }
 }
 
-/** A message to a thread copies the whole buffer behind a view, so a payload cut from a large one is copied here. */
-function withOwnBuffer(entry: LogEntry): LogEntry {
-  const isWhole = entry.payload.byteLength === entry.payload.buffer.byteLength;
-  return isWhole ? entry : { ...entry, payload: new Uint8Array(entry.payload) };
+/** A message to a thread copies the whole buffer behind a view. */
+function withOwnBuffers(snapshot: LogSnapshot): LogSnapshot {
+  const { chain, configuration, state } = snapshot;
+  return { ...snapshot, chain: own(chain), configuration: own(configuration), state: own(state) };
 }
 
-/**
- * Compiled, the thread runs the JavaScript beside this file. From source, under tsx, a thread does not inherit
- * the loader (privatenumber/tsx#354) and registers it first.
- */
-function startThread(workerData: WalWorkerData): Worker {
-  if (import.meta.url.endsWith('.js')) return new Worker(new URL('./wal-worker.js', import.meta.url), { workerData });
-  const loader = JSON.stringify(import.meta.resolve('tsx/esm/api'));
-  const thread = JSON.stringify(new URL('./wal-worker.ts', import.meta.url).href);
-  const script = `import(${loader}).then((tsx) => { tsx.register(); return import(${thread}); });`;
-  return new Worker(script, { eval: true, execArgv: [], workerData });
+function own(bytes: Uint8Array): Uint8Array {
+  return bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
+}
+
+function startWalThread(folder: string, segmentBytesMax: number): LogThread<WalRequest> {
+  const requests = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  const data: WalWorkerData = { folder, segmentBytesMax, requests };
+  return new LogThread(new URL('./wal-worker.js', import.meta.url), data, () => {
+    Atomics.add(requests, 0, 1);
+    Atomics.notify(requests, 0);
+  });
+}
+
+function startSnapshotThread(folder: string): LogThread<SnapshotRequest> {
+  const data: SnapshotWorkerData = { folder };
+  return new LogThread(new URL('./snapshot-worker.js', import.meta.url), data);
 }

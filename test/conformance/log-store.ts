@@ -1,7 +1,15 @@
 /** What every LogStore must do. Call it from a test file of each implementation. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { LogEntry, LogStore, StoredLog } from '../../src/seam/log-store.ts';
+import { toHex } from '../../src/bytes.ts';
+import {
+  chainHash,
+  chainStart,
+  type LogEntry,
+  type LogSnapshot,
+  type LogStore,
+  type StoredLog,
+} from '../../src/seam/log-store.ts';
 
 export interface LogStoreBench {
   /** A store over an empty log, not loaded yet. */
@@ -23,6 +31,23 @@ export function entriesFrom(first: number, count: number, term: number): readonl
 /** Entries as plain text, for comparisons: a payload may come back as any kind of Uint8Array. */
 export function inWords(entries: readonly LogEntry[]): readonly string[] {
   return entries.map(({ index, term, payload }) => `${index}/${term} ${Buffer.from(payload).toString()}`);
+}
+
+/** Writes entries of term 1, a few at a time. */
+async function grown(store: LogStore, count: number): Promise<readonly LogEntry[]> {
+  const entries = entriesFrom(1, count, 1);
+  for (let first = 0; first < count; first += 4) await store.write({ entries: entries.slice(first, first + 4) });
+  return entries;
+}
+
+function snapshotAt(entries: readonly LogEntry[], index: number): LogSnapshot {
+  const chain = entries.slice(0, index).reduce(chainHash, chainStart);
+  return { index, term: 1, chain, configuration: Buffer.from('voters'), state: Buffer.from(`all up to ${index}`) };
+}
+
+function inFull(snapshot: LogSnapshot | undefined): object {
+  const { index, term, chain, configuration, state } = snapshot ?? assert.fail('there is no snapshot');
+  return { index, term, chain: toHex(chain), configuration: toHex(configuration), state: toHex(state) };
 }
 
 export function logStoreConformance(name: string, open: () => Promise<LogStoreBench>): void {
@@ -125,6 +150,87 @@ export function logStoreConformance(name: string, open: () => Promise<LogStoreBe
         const log = await reload(bench);
         assert.deepEqual(inWords(log.entries), inWords(expected));
         assert.deepEqual(log.hardState, { term: 59, votedFor: 1 });
+      }));
+
+    it('goes on from a snapshot of its own, and forgets what it need not keep', () =>
+      withBench(async (bench) => {
+        await bench.store.load();
+        const entries = await grown(bench.store, 40);
+        const snapshot = snapshotAt(entries, 30);
+        await bench.store.compact(snapshot, 25);
+        const log = await reload(bench);
+        assert.deepEqual(inFull(log.snapshot), inFull(snapshot));
+        assert((log.entries[0]?.index ?? 0) <= 25, 'all from keepFrom on are kept');
+        assert.deepEqual(inWords(log.entries.slice(-16)), inWords(entries.slice(-16)));
+        assert.deepEqual([log.repairs, log.damage], [[], undefined]);
+      }));
+
+    it('takes a snapshot while a write is under way, and goes on behind it', () =>
+      withBench(async (bench) => {
+        await bench.store.load();
+        const entries = await grown(bench.store, 20);
+        const compacting = bench.store.compact(snapshotAt(entries, 20), 21);
+        await bench.store.write({ entries: entriesFrom(21, 5, 1) });
+        await compacting;
+        await bench.store.write({ entries: entriesFrom(26, 5, 1) });
+        const log = await reload(bench);
+        assert.equal(log.snapshot?.index, 20);
+        assert.deepEqual(inWords(log.entries.slice(-10)), inWords(entriesFrom(21, 10, 1)));
+      }));
+
+    it("puts a leader's snapshot in the place of a log that lacks its entry, with entries behind", () =>
+      withBench(async (bench) => {
+        await bench.store.load();
+        const entries = await grown(bench.store, 10);
+        const snapshot = { ...snapshotAt(entries, 10), index: 100, term: 5 };
+        const behind = [entryAt(101, 5), entryAt(102, 6)];
+        await bench.store.write({ hardState: { term: 6, votedFor: 0 }, snapshot, entries: behind });
+        const log = await reload(bench);
+        assert.deepEqual(inFull(log.snapshot), inFull(snapshot));
+        assert.deepEqual(inWords(log.entries), inWords(behind));
+        assert.deepEqual(log.hardState, { term: 6, votedFor: 0 });
+      }));
+
+    it("puts a leader's snapshot in the place of entries of another term", () =>
+      withBench(async (bench) => {
+        await bench.store.load();
+        const entries = await grown(bench.store, 10);
+        await bench.store.write({
+          snapshot: { ...snapshotAt(entries, 6), term: 3, chain: Buffer.alloc(32, 9) },
+          entries: [],
+        });
+        await bench.store.write({ entries: [entryAt(7, 3)] });
+        const log = await reload(bench);
+        assert.deepEqual([log.snapshot?.term, inWords(log.entries)], [3, inWords([entryAt(7, 3)])]);
+      }));
+
+    it("keeps what follows the entry at which a leader's snapshot was taken", () =>
+      withBench(async (bench) => {
+        await bench.store.load();
+        const entries = await grown(bench.store, 10);
+        await bench.store.write({ snapshot: snapshotAt(entries, 6), entries: [] });
+        const log = await reload(bench);
+        assert.equal(log.snapshot?.index, 6);
+        assert.deepEqual(inWords(log.entries.filter(({ index }) => index > 6)), inWords(entries.slice(6)));
+      }));
+
+    it('keeps snapshots of any size, and the newest of many', () =>
+      withBench(async (bench) => {
+        await bench.store.load();
+        const entries = await grown(bench.store, 8);
+        for (const [position, stateBytes] of [0, 1, 65_527, 65_528, 65_536, 200_000].entries()) {
+          const snapshot = { ...snapshotAt(entries, position + 1), state: Buffer.alloc(stateBytes, position) };
+          await bench.store.compact(snapshot, 1);
+        }
+        const { snapshot } = await reload(bench);
+        assert.deepEqual([snapshot?.index, snapshot?.state.length, snapshot?.state.at(-1)], [6, 200_000, 5]);
+      }));
+
+    it('may be told that it is healed when it never was damaged', () =>
+      withBench(async (bench) => {
+        await bench.store.load();
+        await bench.store.healed();
+        assert.equal((await reload(bench)).damage, undefined);
       }));
 
     it('may be closed twice, or without having been loaded', () =>

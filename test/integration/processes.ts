@@ -8,7 +8,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HivemindError } from '../../src/error.ts';
-import { type FolderLock, lockFolder } from '../../src/store/folder-lock.ts';
+import type { FolderLock } from '../../src/seam/file-system.ts';
+import { lockFolder } from '../../src/store/folder-lock.ts';
 
 export const root: string = join(import.meta.dirname, '../..');
 /** What users run as `hivemind`. */

@@ -9,19 +9,33 @@ import {
   encodeSegmentHeader,
   entryBatches,
   recordBytesMax,
+  salvageRecords,
   scanRecords,
   segmentHeaderBytes,
   type WalItem,
+  walVersion,
 } from '../../src/store/wal-record.ts';
 
-const header = { sequence: 2, firstIndex: 7, previousHash: chainStart, hardState: { term: 3, votedFor: 9 } };
+const sequence = 2;
+const header = { sequence, firstIndex: 7, previousHash: chainStart, hardState: { term: 3, votedFor: 9 } };
 const headerBytes = encodeSegmentHeader(header);
 
 function entryItem(index: number, payload: Uint8Array): WalItem {
   return { kind: 'entry', entry: { index, term: 1, kind: 'command', payload }, hash: new Uint8Array(32).fill(index) };
 }
 
-const small = (index: number): Uint8Array => encodeRecord([entryItem(index, Buffer.from(`payload ${index}`))]);
+/** A segment of these records. */
+function segmentOf(records: readonly (readonly WalItem[])[]): Buffer {
+  let segment = Buffer.from(headerBytes);
+  for (const items of records) {
+    segment = Buffer.concat([segment, encodeRecord(items, { sequence, offset: segment.length })]);
+  }
+  return segment;
+}
+
+const small = (index: number): WalItem[] => [entryItem(index, Buffer.from(`payload ${index}`))];
+const two = segmentOf([small(1), small(2)]);
+const secondOffset = segmentOf([small(1)]).length;
 
 function flipped(bytes: Uint8Array, at: number, bit: number): Uint8Array {
   const copy = Uint8Array.from(bytes);
@@ -44,10 +58,12 @@ describe('the header of a segment', () => {
     }
   });
 
-  it('tells another version and another kind of file from damage', () => {
-    assert.deepEqual(decodeSegmentHeader(flipped(headerBytes, 9, 1)), { kind: 'other-version', version: 3 });
-    assert.deepEqual(decodeSegmentHeader(Buffer.from('PK\x03\x04')), { kind: 'foreign' });
-    assert.deepEqual(decodeSegmentHeader(flipped(headerBytes, 20, 0)), { kind: 'damaged' });
+  it('tells another version from damage', () => {
+    const later = flipped(headerBytes, 9, 0);
+    new DataView(later.buffer).setUint32(segmentHeaderBytes - 4, crc32(later.subarray(0, segmentHeaderBytes - 4)));
+    assert.deepEqual(decodeSegmentHeader(later), { kind: 'other-version', version: walVersion ^ 1 });
+    assert.deepEqual(decodeSegmentHeader(flipped(headerBytes, 9, 0)), { kind: 'damaged' });
+    assert.deepEqual(decodeSegmentHeader(Buffer.from('PK\x03\x04')), { kind: 'damaged' });
   });
 });
 
@@ -63,7 +79,7 @@ describe('the records of a segment', () => {
     const records = fc.array(fc.array(item, { minLength: 1, maxLength: 6 }), { maxLength: 6 });
     fc.assert(
       fc.property(records, (written) => {
-        const scan = scanRecords(Buffer.concat([headerBytes, ...written.map(encodeRecord)]));
+        const scan = scanRecords(segmentOf(written), sequence);
         assert.equal(scan.damage, 'none');
         assert.deepEqual(
           scan.records.map((record) => record.items),
@@ -74,39 +90,64 @@ describe('the records of a segment', () => {
   });
 
   it('end where the last one is cut, at any byte', () => {
-    const whole = Buffer.concat([headerBytes, small(1), small(2)]);
-    const lastOffset = headerBytes.length + small(1).length;
-    for (let length = lastOffset + 1; length < whole.length; length++) {
-      const scan = scanRecords(whole.subarray(0, length));
-      assert.deepEqual([scan.damage, scan.validBytes, scan.records.length], ['torn', lastOffset, 1]);
+    // The length begins with zeros, which may as well be room that was made ahead.
+    for (let length = secondOffset + 4; length < two.length; length++) {
+      const scan = scanRecords(two.subarray(0, length), sequence);
+      assert.deepEqual([scan.damage, scan.validBytes, scan.records.length], ['torn', secondOffset, 1]);
     }
   });
 
   it('are corrupt when any bit is wrong and a valid one follows, the length included', () => {
-    const whole = Buffer.concat([headerBytes, small(1), small(2)]);
-    for (let at = headerBytes.length; at < headerBytes.length + small(1).length; at++) {
-      for (let bit = 0; bit < 8; bit++) assert.equal(scanRecords(flipped(whole, at, bit)).damage, 'corrupt');
+    for (let at = headerBytes.length; at < secondOffset; at++) {
+      for (let bit = 0; bit < 8; bit++) assert.equal(scanRecords(flipped(two, at, bit), sequence).damage, 'corrupt');
     }
   });
 
-  it('are torn when a bit is wrong in the last one', () => {
-    const whole = Buffer.concat([headerBytes, small(1), small(2)]);
-    for (let at = headerBytes.length + small(1).length; at < whole.length; at++) {
-      assert.equal(scanRecords(flipped(whole, at, at % 8)).damage, 'torn');
+  it('are corrupt when a bit is wrong in the last one, every sector of which is there', () => {
+    for (let at = secondOffset + 4; at < two.length; at++) {
+      assert.equal(scanRecords(flipped(two, at, at % 8), sequence).damage, 'corrupt');
     }
   });
 
-  it('are not made of zeros, which a file system may leave at the end', () => {
-    const scan = scanRecords(Buffer.concat([headerBytes, small(1), Buffer.alloc(4096)]));
-    assert.deepEqual([scan.damage, scan.records.length], ['torn', 1]);
+  it('are torn when a sector of the last one was never written', () => {
+    const large = segmentOf([small(1), [entryItem(2, Buffer.alloc(3_000, 7))]]);
+    for (let at = 512; at + 512 < large.length; at += 512) {
+      const torn = Buffer.from(large).fill(0, at, at + 512);
+      assert.deepEqual([scanRecords(torn, sequence).damage, at], ['torn', at]);
+    }
+    const headless = Buffer.from(large).fill(0, secondOffset, 512);
+    assert.equal(scanRecords(headless, sequence).damage, 'torn');
+  });
+
+  it('end in zeros without damage: room that was made ahead', () => {
+    const scan = scanRecords(Buffer.concat([two, Buffer.alloc(4096)]), sequence);
+    assert.deepEqual([scan.damage, scan.records.length, scan.validBytes], ['none', 2, two.length]);
+  });
+
+  it('count only where they were written: no payload poses as a record', () => {
+    const posing = entryItem(1, encodeRecord(small(2), { sequence, offset: 0 }));
+    const segment = segmentOf([[posing]]);
+    assert.equal(scanRecords(segment.subarray(0, segment.length - 1), sequence).damage, 'torn');
+    assert.equal(scanRecords(two, sequence + 1).records.length, 0);
   });
 
   it('are corrupt when one holds nonsense under a right checksum', () => {
-    const unknown = encodeRecord([{ kind: 'hard-state', hardState: { term: 1, votedFor: 1 } }]);
-    assert.equal(scanRecords(Buffer.concat([headerBytes, unknown])).damage, 'none');
-    const nonsense = Buffer.from('0000000121da4b3103', 'hex');
-    nonsense.writeUInt32BE(crc32(nonsense.subarray(8)), 4);
-    assert.equal(scanRecords(Buffer.concat([headerBytes, nonsense])).damage, 'corrupt');
+    const nonsense = Buffer.from(segmentOf([[{ kind: 'hard-state', hardState: { term: 1, votedFor: 1 } }]]));
+    assert.equal(scanRecords(nonsense, sequence).damage, 'none');
+    const at = headerBytes.length;
+    nonsense[at + 8] = 3;
+    const place = Buffer.from('000000000002000000000000', 'hex');
+    place.writeUIntBE(at, 6, 6);
+    nonsense.writeUInt32BE(crc32(nonsense.subarray(at + 8), crc32(place)), at + 4);
+    assert.equal(scanRecords(nonsense, sequence).damage, 'corrupt');
+  });
+
+  it('are salvaged behind a broken one', () => {
+    const broken = flipped(two, headerBytes.length + 20, 3);
+    assert.deepEqual(
+      salvageRecords(broken, sequence, headerBytes.length).map(({ offset }) => offset),
+      [secondOffset],
+    );
   });
 });
 
