@@ -7,6 +7,7 @@ import { parseToken } from '../../src/certificate/token.ts';
 import { exchangeKeyFrom, seedBytes } from '../../src/crypto.ts';
 import { HivemindError } from '../../src/error.ts';
 import { type Endpoint, endpointText, type NodeNumber, wallText } from '../../src/identity.ts';
+import { snapshotEveryEntries } from '../../src/member/compaction.ts';
 import { answerAsJoiner, type Joined } from '../../src/member/joining.ts';
 import { encodeMemory } from '../../src/member/memory.ts';
 import { type LocalListener, listenLocal } from '../../src/net/local-socket.ts';
@@ -257,6 +258,7 @@ class AgentStart {
         random: systemRandom,
         swim: detection(this.options.settings),
         reapAfterMs: this.options.settings.membership.reapAfterMs,
+        snapshotEveryEntries,
       },
       {
         clock: systemClock,

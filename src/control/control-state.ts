@@ -152,6 +152,11 @@ export class ControlState {
     for (const token of contents.tokens) this.tokens.set(toHex(token.publicKey), token);
   }
 
+  /** Takes over all that `other` holds, which nobody may use any more: whoever holds this state has that one now. */
+  become(other: ControlState): void {
+    Object.assign(this, other);
+  }
+
   // — members —
 
   get members(): ReadonlyMap<NodeNumber, AdmittedMember> {

@@ -1,5 +1,5 @@
 /** Learns what was amended: whoever is ahead is asked for what this node lacks. */
-import type { MonotonicMs, NodeNumber } from '../identity.ts';
+import type { Epoch, MonotonicMs, NodeNumber } from '../identity.ts';
 import type { Random } from '../seam/random.ts';
 import { charterPage } from '../wire/peer-message.ts';
 import type { Instant } from './instant.ts';
@@ -31,6 +31,11 @@ export class CharterReader {
 
   nextTickAt(): MonotonicMs {
     return this.wanted?.atMs ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** A packet of this epoch came from there. */
+  onEpoch(from: NodeNumber, epoch: Epoch, at: Instant): void {
+    if (epoch > this.membership.directory.charter.epoch) this.want(from, at);
   }
 
   /** `from` seems to know of more amendments, or of who went on belonging. */

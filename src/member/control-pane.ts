@@ -15,13 +15,14 @@ import type { SigningKey } from '../crypto.ts';
 import { HivemindError } from '../error.ts';
 import type { Incarnation, LogIndex, MonotonicMs, NodeNumber, WallMs } from '../identity.ts';
 import type { Raft } from '../raft/raft.ts';
+import type { LogSnapshot } from '../seam/log-store.ts';
 import type { StreamTarget } from '../seam/streams.ts';
 import { Jury, reportLeaseMs } from '../swim/jury.ts';
 import type { Accusation, Report, Update } from '../swim/message.ts';
 import type { RaftDatagram } from '../wire/datagram.ts';
-import type { Admission, BrakeStatus, MemberLine, MemberPage, PaneAsk, PaneStatus } from '../wire/peer-message.ts';
-import { memberPageMax } from '../wire/peer-message.ts';
+import type { Admission, BrakeStatus, PaneAsk, PaneStatus } from '../wire/peer-message.ts';
 import { Admissions } from './admissions.ts';
+import { Compaction } from './compaction.ts';
 import { DecisionLog } from './decision-log.ts';
 import { Housekeeping } from './housekeeping.ts';
 import type { Instant } from './instant.ts';
@@ -33,6 +34,7 @@ import { decidedReply, type Then } from './pane-reply.ts';
 import { RaftCourier } from './raft-courier.ts';
 import { Returns } from './returns.ts';
 import { charterSubject, Signatures } from './signatures.ts';
+import { takeOver } from './state-takeover.ts';
 import { Views } from './views.ts';
 
 /** Members under removal that are told of it themselves; more learn it when nobody answers them. */
@@ -71,10 +73,13 @@ export class ControlPane {
     readonly key: SigningKey;
     readonly raft: Raft;
     readonly state: ControlState;
+    /** That `state` was decoded from. */
+    readonly snapshot: LogSnapshot | undefined;
     readonly membership: Membership;
     readonly outbox: Outbox;
     /** A member that is down for so long is removed; 0: never. */
     readonly reapAfterMs: number;
+    readonly snapshotEveryEntries: number;
     readonly sendDatagram: (to: NodeNumber, message: RaftDatagram, at: Instant) => void;
     readonly at: Instant;
   }) {
@@ -86,9 +91,13 @@ export class ControlPane {
     this.signatures = new Signatures({ key: parts.key, self, directory, outbox });
     this.watch = new PaneWatch(raft, parts.at);
     this.replayedTo = raft.commitIndex;
-    const onApplied = this.onApplied.bind(this);
     this.courier = new RaftCourier({ directory, outbox, sendDatagram: parts.sendDatagram });
-    this.log = new DecisionLog({ raft, state, outbox, courier: this.courier, onApplied });
+    const listeners = {
+      onApplied: this.onApplied.bind(this),
+      onRestored: (later: Instant) => takeOver(state, membership, later),
+    };
+    const compaction = new Compaction(parts.snapshot, parts.snapshotEveryEntries);
+    this.log = new DecisionLog({ raft, state, outbox, courier: this.courier, listeners, compaction });
     this.views = new Views(state, membership);
     this.returns = new Returns(state, membership, (command, at) => this.log.propose(command, () => {}, at));
     this.admissions = new Admissions(this.log, this.views, outbox);
@@ -102,6 +111,11 @@ export class ControlPane {
       parts.at.now,
     );
     this.notes = new Notes(this.log);
+  }
+
+  /** Once the member is complete: what a snapshot says of the others stands before any entry. */
+  begin(at: Instant): void {
+    if (this.state.appliedIndex > 0) takeOver(this.state, this.membership, at);
   }
 
   get state(): ControlState {
@@ -423,25 +437,5 @@ export class ControlPane {
     const { brakeReleasedUntil: releasedUntil } = this.state;
     if (!brake.on) return { on: false, since: 0, accused: [], releasedUntil };
     return { on: true, since: this.brakeSince, accused: brake.accused, releasedUntil };
-  }
-
-  /** One page of all members, or the one of a name, for people to read. */
-  page({ from, name }: { readonly from: NodeNumber; readonly name: string }): MemberPage {
-    if (name !== '') {
-      const line = this.lineOf(this.state.memberByName(name)?.number ?? 0);
-      return { members: line === undefined ? [] : [line], next: 0, size: this.views.size };
-    }
-    const numbers = this.membership.directory.list().map(({ number }) => number);
-    const shown = numbers.filter((number) => number >= from);
-    const members = shown.slice(0, memberPageMax).flatMap((number) => this.lineOf(number) ?? []);
-    return { members, next: shown[memberPageMax] ?? 0, size: this.views.size };
-  }
-
-  private lineOf(number: NodeNumber): MemberLine | undefined {
-    const member = this.state.members.get(number);
-    if (member === undefined) return undefined;
-    const { name, roles, status, incarnation, since } = member;
-    const locator = this.membership.directory.get(number)?.locator?.bytes;
-    return { number, name, roles, status, incarnation, since, locator };
   }
 }

@@ -6,13 +6,16 @@ import { unreachable } from '../assert.ts';
 import { type Applied, applyCommand, applyNothing } from '../control/apply.ts';
 import { type Command, featureLevelMax } from '../control/command.ts';
 import type { ControlState } from '../control/control-state.ts';
+import { decodeState, encodeState } from '../control/state-snapshot.ts';
 import { HivemindError } from '../error.ts';
 import type { LogIndex, MonotonicMs, NodeNumber, Term } from '../identity.ts';
+import { encodeConfiguration } from '../raft/configuration.ts';
 import type { AddressedRaftMessage, RaftMessage } from '../raft/message.ts';
 import type { Raft } from '../raft/raft.ts';
-import { chainHash, chainStart, type LogEntry } from '../seam/log-store.ts';
+import { chainHash, type LogEntry, type LogSnapshot } from '../seam/log-store.ts';
 import { decodeCommand, encodeCommand } from '../wire/command.ts';
 import { type LogPage, logPageBytesMax, logPageEntriesMax } from '../wire/peer-message.ts';
+import type { Compaction } from './compaction.ts';
 import type { Instant } from './instant.ts';
 import type { Outbox } from './outbox.ts';
 import type { RaftCourier } from './raft-courier.ts';
@@ -29,19 +32,21 @@ interface Proposal {
   readonly then: (verdict: Verdict, at: Instant) => void;
 }
 
-/** The first entry that is kept, with the hash of the one before: every log is whole, from its beginning on. */
-const firstKept = { index: 1, chain: chainStart } as const;
-
-export type OnApplied = (index: LogIndex, command: Command, applied: Applied, at: Instant) => void;
+export interface DecisionListeners {
+  onApplied(index: LogIndex, command: Command, applied: Applied, at: Instant): void;
+  /** A leader's snapshot has taken the place of the whole state. */
+  onRestored(at: Instant): void;
+}
 
 export class DecisionLog {
   readonly raft: Raft;
   readonly state: ControlState;
   /** The hash chain up to the last applied entry. */
-  chain: Uint8Array = chainStart;
+  chain: Uint8Array;
   private readonly outbox: Outbox;
   private readonly courier: RaftCourier;
-  private readonly onApplied: OnApplied;
+  private readonly listeners: DecisionListeners;
+  private readonly compaction: Compaction;
   private readonly proposals = new Map<LogIndex, Proposal>();
   /** Messages that wait for the write in flight. */
   private afterWrite: readonly AddressedRaftMessage[] = [];
@@ -51,13 +56,16 @@ export class DecisionLog {
     readonly state: ControlState;
     readonly outbox: Outbox;
     readonly courier: RaftCourier;
-    readonly onApplied: OnApplied;
+    readonly listeners: DecisionListeners;
+    readonly compaction: Compaction;
   }) {
     this.raft = parts.raft;
     this.state = parts.state;
     this.outbox = parts.outbox;
     this.courier = parts.courier;
-    this.onApplied = parts.onApplied;
+    this.listeners = parts.listeners;
+    this.compaction = parts.compaction;
+    this.chain = parts.compaction.firstKept.chain;
   }
 
   /** Proposes a command; `then` is called once, when it is applied or when nobody can tell any more. */
@@ -119,7 +127,7 @@ export class DecisionLog {
 
   /** Committed entries from `from` on: the only ones that anybody is shown (HM-8). */
   committed(from: LogIndex, most: number): readonly LogEntry[] {
-    const first = Math.max(firstKept.index, from);
+    const first = Math.max(this.compaction.firstKept.index, from);
     const wanted = Math.min(most, Math.max(0, this.state.appliedIndex - first + 1));
     return wanted === 0 ? [] : this.raft.entriesFrom(first, wanted);
   }
@@ -133,7 +141,7 @@ export class DecisionLog {
       if (bytes > logPageBytesMax && entries.length > 0) break;
       entries.push(entry);
     }
-    const { index: first, chain } = firstKept;
+    const { index: first, chain } = this.compaction.firstKept;
     return { entries, commitIndex: this.state.appliedIndex, first, chain };
   }
 
@@ -145,9 +153,47 @@ export class DecisionLog {
         this.outbox.push({ kind: 'write', id, write });
       }
       this.send(ready.sendNow, at);
+      if (ready.restore !== undefined) this.restore(ready.restore, at);
       for (const entry of ready.committed) this.apply(entry, at);
+      if (ready.recovered) this.outbox.push({ kind: 'heal' });
     }
     this.giveUpLostProposals(at);
+    this.compact();
+  }
+
+  private compact(): void {
+    const { appliedIndex: index } = this.state;
+    if (!this.compaction.isDue(index)) return;
+    const term = this.raft.termAt(index);
+    if (term === undefined) return;
+    const configuration = encodeConfiguration(this.raft.configurationAt(index));
+    const snapshot = { index, term, chain: this.chain, configuration, state: encodeState(this.state) };
+    this.outbox.push({ kind: 'compact', ...this.compaction.begin(snapshot) });
+  }
+
+  /** The snapshot is durable. */
+  onCompacted(at: Instant): void {
+    const ended = this.compaction.end();
+    // A leader's snapshot may have overtaken it meanwhile.
+    if (ended !== undefined && ended.snapshot.index >= this.raft.firstIndex - 1) {
+      this.raft.compact(ended.snapshot, Math.max(ended.keepFrom, this.raft.firstIndex));
+    }
+    this.pump(at);
+  }
+
+  private restore(snapshot: LogSnapshot, at: Instant): void {
+    const { genesis, genesisHash } = this.state;
+    const restored = decodeState(snapshot.state, genesis, genesisHash);
+    if (restored === undefined) {
+      const reason =
+        'The snapshot that another control node sent is of a kind that this version does not know; upgrade.';
+      this.outbox.push({ kind: 'halt', reason: new HivemindError('data-format', reason) });
+      return;
+    }
+    this.state.become(restored);
+    this.chain = snapshot.chain;
+    this.compaction.onRestored(snapshot);
+    this.listeners.onRestored(at);
   }
 
   private send(messages: readonly AddressedRaftMessage[], at: Instant): void {
@@ -156,6 +202,7 @@ export class DecisionLog {
 
   private apply(entry: LogEntry, at: Instant): void {
     this.chain = chainHash(this.chain, entry);
+    this.compaction.onApplied(entry);
     const proposal = this.proposals.get(entry.index);
     this.proposals.delete(entry.index);
     const applied = this.applyPayload(entry, at);
@@ -179,7 +226,7 @@ export class DecisionLog {
       return undefined;
     }
     const applied = applyCommand(this.state, entry.index, command);
-    this.onApplied(entry.index, command, applied, at);
+    this.listeners.onApplied(entry.index, command, applied, at);
     return applied;
   }
 

@@ -1,7 +1,7 @@
 /** What goes into a member and what comes out of it: the whole of its outside world. */
 import type { HivemindError } from '../error.ts';
 import type { Endpoint, Epoch, Incarnation, LogIndex, NodeNumber, Seq, WallMs } from '../identity.ts';
-import type { LogWrite } from '../seam/log-store.ts';
+import type { LogSnapshot, LogWrite } from '../seam/log-store.ts';
 import type { KnockOutcome, StreamPeer, StreamTarget } from '../seam/streams.ts';
 
 export type MemberInput =
@@ -16,6 +16,8 @@ export type MemberInput =
   | { readonly kind: 'written'; readonly id: number }
   /** The `remember` effect with this id is durable. */
   | { readonly kind: 'remembered'; readonly id: number }
+  /** The `compact` effect is durable. */
+  | { readonly kind: 'compacted' }
   /** How a `knock` effect ended. */
   | { readonly kind: 'knocked'; readonly number: NodeNumber; readonly outcome: KnockOutcome }
   /** A member's stream to this node broke without a goodbye. */
@@ -54,6 +56,10 @@ export type MemberEffect =
     }
   /** Event log to disk; one at a time, confirmed by `written`. */
   | { readonly kind: 'write'; readonly id: number; readonly write: LogWrite }
+  /** A snapshot of the applied state to disk, beside writes; one at a time, confirmed by `compacted`. */
+  | { readonly kind: 'compact'; readonly snapshot: LogSnapshot; readonly keepFrom: LogIndex }
+  /** What the event log lost has come back from other control nodes: its disk may forget the damage. */
+  | { readonly kind: 'heal' }
   /** The member's own memory to disk, replacing the last; one at a time, confirmed by `remembered`. */
   | { readonly kind: 'remember'; readonly id: number; readonly bytes: Uint8Array }
   | { readonly kind: 'event'; readonly event: MemberEvent }

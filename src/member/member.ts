@@ -173,6 +173,9 @@ export class Member {
       case 'written':
         this.pane?.log.onWritten(input.id, at);
         break;
+      case 'compacted':
+        this.pane?.log.onCompacted(at);
+        break;
       case 'remembered':
         this.recollection.onRemembered(input.id, at);
         break;
@@ -388,8 +391,8 @@ export class Member {
       this.membership.mergeDigest(memory.digest, at);
       this.exchange.recall(memory.configs);
     }
-    if (!isElsewhere) return;
-    this.membership.spread({ kind: 'locator', number: this.number, locator: this.locator.bytes }, at);
+    this.pane?.begin(at);
+    if (isElsewhere) this.membership.spread({ kind: 'locator', number: this.number, locator: this.locator.bytes }, at);
   }
 
   private memory(): MemberMemory {
@@ -435,9 +438,7 @@ export class Member {
       },
       onRaft: (from, datagram, later) => this.pane?.onRaftDatagram(from, datagram, later),
       onKeepAliveAnswer: (from, message, later) => this.client.onAnswer(from, message, later),
-      onOtherEpoch: (from, epoch, later) => {
-        if (epoch > this.epoch) this.charterReader.want(from, later);
-      },
+      onOtherEpoch: (from, epoch, later) => this.charterReader.onEpoch(from, epoch, later),
       onEstablished: (number, isRestart, credential, later) => {
         if (credential !== undefined) this.onCredential(number, credential, later);
         if (!isRestart) return;

@@ -1,6 +1,8 @@
 /** What makes a member a control node: a voter of the pane, with the event log that its disk kept. */
 import { ControlState } from '../control/control-state.ts';
+import { decodeState } from '../control/state-snapshot.ts';
 import { HivemindError } from '../error.ts';
+import { decodeConfiguration } from '../raft/configuration.ts';
 import { Raft } from '../raft/raft.ts';
 import { type RaftSettings, raftSettingsDefault } from '../raft/settings.ts';
 import { ControlPane } from './control-pane.ts';
@@ -18,7 +20,8 @@ const paneTiming: RaftSettings = { ...raftSettingsDefault, electionTimeoutMs: 75
 /**
  * Nothing for a member without a log.
  *
- * @throws HivemindError `data-corrupt` when the log lacks entries that this node helped to commit
+ * @throws HivemindError `data-corrupt` when the log lacks entries that this node helped to commit, unknown to its disk;
+ *   `data-format` for a snapshot of another version
  */
 export function openPane(
   options: MemberOptions,
@@ -27,30 +30,40 @@ export function openPane(
   sendDatagram: ConstructorParameters<typeof ControlPane>[0]['sendDatagram'],
   at: Instant,
 ): ControlPane | undefined {
-  const { storedLog, random, genesis, number, reapAfterMs } = options;
+  const { storedLog, random, genesis, number, reapAfterMs, snapshotEveryEntries } = options;
   if (storedLog === undefined) return undefined;
-  // Until consensus can repair a log from its peers, a voter that forgot a promise must not come back.
-  if (storedLog.damage !== undefined) throw new HivemindError('data-corrupt', storedLog.damage);
-  const committed = options.memory?.commitIndex ?? 0;
-  if (committed > storedLog.entries.length) {
-    // Voting without entries that this node helped to commit could lose them for all.
-    const left = storedLog.entries.length;
-    const sentence = `The event log has lost entries: ${committed} were committed, ${left} are left; `;
+  const { snapshot, entries, hardState, damage } = storedLog;
+  const lastIndex = Math.max(snapshot?.index ?? 0, entries.at(-1)?.index ?? 0);
+  const remembered = options.memory?.commitIndex ?? 0;
+  if (remembered > lastIndex && damage === undefined) {
+    // A disk that was set back has forgotten votes as well: nobody can tell what this node promised since.
+    const sentence = `The event log has lost entries: ${remembered} were committed, ${lastIndex} are left; `;
     throw new HivemindError('data-corrupt', `${sentence}restore this control node's data.`);
   }
   const { directory, swim } = membership;
   swim.heedPaneAlone();
+  const genesisVoters = { voters: genesis.control.map((node) => node.number), learners: [], outgoing: [] };
+  const configuration = snapshot === undefined ? genesisVoters : decodeConfiguration(snapshot.configuration);
+  const state =
+    snapshot === undefined
+      ? new ControlState(genesis, directory.genesisHash)
+      : decodeState(snapshot.state, genesis, directory.genesisHash);
+  if (configuration === undefined || state === undefined) {
+    const sentence = 'The snapshot of the event log is of a kind that this version does not know; ';
+    throw new HivemindError('data-format', `${sentence}start the version of hivemind that wrote it.`);
+  }
   const raft = new Raft({
     self: number,
-    configuration: { voters: directory.controlNumbers(), learners: [], outgoing: [] },
+    configuration,
     settings: paneTiming,
     random,
-    hardState: storedLog.hardState,
-    entries: storedLog.entries,
-    committed,
+    hardState,
+    ...(snapshot === undefined ? {} : { snapshot }),
+    entries,
+    committed: Math.min(remembered, lastIndex),
+    quarantined: damage !== undefined,
     now: at.now,
   });
-  const state = new ControlState(genesis, directory.genesisHash);
-  const parts = { self: number, key: options.signingKey, raft, state, membership, outbox };
-  return new ControlPane({ ...parts, reapAfterMs, sendDatagram, at });
+  const parts = { self: number, key: options.signingKey, raft, state, snapshot, membership, outbox };
+  return new ControlPane({ ...parts, reapAfterMs, snapshotEveryEntries, sendDatagram, at });
 }

@@ -110,7 +110,7 @@ export class RequestDesk {
         break;
       case 'members':
         if (pane === undefined) this.refuseAsNoControlNode(id);
-        else this.outbox.answer(id, memberPage, pane.page(request));
+        else this.outbox.answer(id, memberPage, pane.views.page(request));
         break;
       case 'role-members':
         if (pane === undefined) this.refuseAsNoControlNode(id);

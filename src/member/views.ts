@@ -7,7 +7,7 @@ import type { LogIndex, NodeNumber } from '../identity.ts';
 import type { Update } from '../swim/message.ts';
 import { viewMax } from '../swim/rings.ts';
 import { includes, type Slice, sliceOf } from '../swim/slice.ts';
-import type { Digest } from '../wire/peer-message.ts';
+import { type Digest, type MemberLine, type MemberPage, memberPageMax } from '../wire/peer-message.ts';
 import { slicePeersMax } from '../wire/slice.ts';
 import type { Membership } from './membership.ts';
 
@@ -64,6 +64,26 @@ export class Views {
 
   private hashOf(slice: Slice | undefined, number: NodeNumber): Uint8Array {
     return slice === undefined ? this.membership.viewHash() : this.membership.hashOf(slice, number);
+  }
+
+  /** One page of all members, or the one of a name, for people to read. */
+  page({ from, name }: { readonly from: NodeNumber; readonly name: string }): MemberPage {
+    if (name !== '') {
+      const line = this.lineOf(this.state.memberByName(name)?.number ?? 0);
+      return { members: line === undefined ? [] : [line], next: 0, size: this.size };
+    }
+    const numbers = this.membership.directory.list().map(({ number }) => number);
+    const shown = numbers.filter((number) => number >= from);
+    const members = shown.slice(0, memberPageMax).flatMap((number) => this.lineOf(number) ?? []);
+    return { members, next: shown[memberPageMax] ?? 0, size: this.size };
+  }
+
+  private lineOf(number: NodeNumber): MemberLine | undefined {
+    const member = this.state.members.get(number);
+    if (member === undefined) return undefined;
+    const { name, roles, status, incarnation, since } = member;
+    const locator = this.membership.directory.get(number)?.locator?.bytes;
+    return { number, name, roles, status, incarnation, since, locator };
   }
 
   /** What a member lacks that says it knows so much; nothing when it knows all it should. */

@@ -212,7 +212,19 @@ export class Node {
         void this.requestRole(effect);
         break;
       case 'write':
-        void this.write(effect);
+        void this.keepLog(async (log) => {
+          await log.write(effect.write);
+          this.step({ kind: 'written', id: effect.id });
+        });
+        break;
+      case 'compact':
+        void this.keepLog(async (log) => {
+          await log.compact(effect.snapshot, effect.keepFrom);
+          this.step({ kind: 'compacted' });
+        });
+        break;
+      case 'heal':
+        void this.keepLog((log) => log.healed());
         break;
       case 'remember':
         void this.remember(effect);
@@ -275,10 +287,10 @@ export class Node {
     }
   }
 
-  private async write(effect: Extract<MemberEffect, { kind: 'write' }>): Promise<void> {
+  /** Whatever the disk refuses is final. */
+  private async keepLog(work: (log: LogStore) => Promise<void>): Promise<void> {
     try {
-      await this.seams.logStore?.write(effect.write);
-      this.step({ kind: 'written', id: effect.id });
+      if (this.seams.logStore !== undefined) await work(this.seams.logStore);
     } catch (thrown) {
       this.halt(toHivemindError(thrown));
     }

@@ -5,7 +5,7 @@ import { stateHash } from '../control/state-snapshot.ts';
 import type { LogIndex, NodeNumber, Term } from '../identity.ts';
 import type { DecisionLog } from '../member/decision-log.ts';
 import type { AppendAnswer, RaftMessage } from '../raft/message.ts';
-import type { LogEntry } from '../seam/log-store.ts';
+import type { LogEntry, StoredLog } from '../seam/log-store.ts';
 import { decodeCommand } from '../wire/command.ts';
 import { violated } from './invariant-violation.ts';
 import type { SimNode } from './sim-node.ts';
@@ -65,9 +65,10 @@ export class PaneInvariants {
   }
 
   private checkPromise(node: SimNode, { term, matchIndex }: AppendAnswer): void {
-    const { hardState, entries } = node.disk.load();
-    if (hardState.term === term && entries.length < matchIndex) {
-      violated('entries are durable before they are answered', node, `${matchIndex} of ${entries.length}`);
+    const stored = node.disk.load();
+    const last = lastIndexOf(stored);
+    if (stored.hardState.term === term && last < matchIndex) {
+      violated('entries are durable before they are answered', node, `${matchIndex} of ${last}`);
     }
   }
 
@@ -91,7 +92,9 @@ export class PaneInvariants {
 
   private checkComplete(node: SimNode, { raft }: DecisionLog): void {
     for (const { index, term } of this.committed.values()) {
-      if (raft.termAt(index) !== term) violated('a leader has all that is committed', node, `index ${index}`);
+      // What a snapshot took the place of was committed when it was taken.
+      if (index >= raft.firstIndex && raft.termAt(index) !== term)
+        violated('a leader has all that is committed', node, `index ${index}`);
     }
   }
 
@@ -136,7 +139,7 @@ export class PaneInvariants {
 
   /** Committed means on the disks of a majority, not in its memories; so a minority commits nothing. */
   private checkDurable(node: SimNode, { index, term }: LogEntry): void {
-    const holders = this.controlNodes.filter(({ disk }) => disk.load().entries[index - 1]?.term === term).length;
+    const holders = this.controlNodes.filter(({ disk }) => isStored(disk.load(), index, term)).length;
     if (holders * 2 <= this.controlNodes.length) {
       violated('committed entries are on a majority of disks', node, `index ${index} on ${holders}`);
     }
@@ -152,6 +155,16 @@ export class PaneInvariants {
     if ((known.get(index) ?? value) !== value) violated(invariant, node, `index ${index}`);
     known.set(index, value);
   }
+}
+
+function lastIndexOf({ snapshot, entries }: StoredLog): LogIndex {
+  return Math.max(snapshot?.index ?? 0, entries.at(-1)?.index ?? 0);
+}
+
+/** As an entry, or in a snapshot. */
+function isStored({ snapshot, entries }: StoredLog, index: LogIndex, term: Term): boolean {
+  if (index <= (snapshot?.index ?? 0)) return true;
+  return entries[index - (entries[0]?.index ?? 0)]?.term === term;
 }
 
 function commandOf({ kind, payload }: LogEntry): Command | undefined {

@@ -41,6 +41,11 @@ export class SimDisk {
     removeFiles(this.files, folder, this.writer?.forgetBelow(keepFrom) ?? []);
   }
 
+  /** What was damaged has come back from other nodes. */
+  heal(): void {
+    this.writer?.healed();
+  }
+
   /** The power fails: of a write under way nothing, any part or all of it is there. */
   crash(random: Random): void {
     const write = this.underWay;

@@ -52,6 +52,9 @@ interface Identity {
   readonly number: NodeNumber;
 }
 
+/** Few, so that runs of some seconds take snapshots, and nodes that were away get them. */
+export const snapshotEveryEntries = 8;
+
 export class SimNode implements StreamEnd {
   readonly name: string;
   readonly endpoint: Endpoint;
@@ -160,6 +163,7 @@ export class SimNode implements StreamEnd {
         storedLog,
         swim: swimDefaults,
         reapAfterMs: 0,
+        snapshotEveryEntries,
         bootSeed: random.bytes(seedBytes),
         endpoints: [this.endpoint],
       },
@@ -255,6 +259,15 @@ export class SimNode implements StreamEnd {
           this.disk.confirm();
           this.step({ kind: 'written', id: effect.id });
         });
+        break;
+      case 'compact':
+        this.afterDisk(() => {
+          this.disk.compact(effect.snapshot, effect.keepFrom);
+          this.step({ kind: 'compacted' });
+        });
+        break;
+      case 'heal':
+        this.disk.heal();
         break;
       case 'remember':
         this.afterDisk(() => {
