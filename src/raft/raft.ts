@@ -102,11 +102,6 @@ export class Raft {
     return this.replica.isQuarantined;
   }
 
-  /** The lead is on its way to somebody else. */
-  get isHandingOver(): boolean {
-    return this.leadership?.isHandingOver ?? false;
-  }
-
   /** Messages ignored since the start: implausible, of no use to this leader, or beyond a limit. */
   get dropped(): number {
     return this.messagesDropped + this.ready.dropped;
