@@ -201,6 +201,7 @@ export class Raft {
     if (leadership === undefined) return this.notLeader();
 
     const planned = planChange(wanted, {
+      self: this.self,
       configuration: this.configuration,
       isSettled: this.commitIndex >= Math.max(this.log.configurations.newestIndex, leadership.openingIndex),
       lastIndex: this.lastIndex,
