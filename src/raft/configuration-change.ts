@@ -1,6 +1,7 @@
 /** Which change of a configuration may begin, and what it makes of it. */
 import type { LogIndex, NodeNumber } from '../identity.ts';
 import { flawOf, type RaftConfiguration, sameNumbers } from './configuration.ts';
+import { quorumSize } from './quorum.ts';
 
 /** Entries by which a learner that becomes a voter may lag: a moment's worth, so that the new majority is no slower. */
 export const lagEntriesMax = 1000;
@@ -13,6 +14,7 @@ export interface WantedConfiguration {
 
 /** What a leader knows of its cluster. */
 export interface LeaderView {
+  readonly self: NodeNumber;
   readonly configuration: RaftConfiguration;
   /** The configuration is committed, and so is an entry of the leader's own term. */
   readonly isSettled: boolean;
@@ -43,6 +45,10 @@ export function planChange(wanted: WantedConfiguration, leader: LeaderView): Pla
     const lag = leader.lastIndex - (leader.matchIndex(voter) ?? Number.NEGATIVE_INFINITY);
     if (lag > lagEntriesMax) return refused(`number ${voter} has not caught up yet`);
   }
+  // It could be begun, but never ended: the pane would stand still until the silent ones are back.
+  const silent = next.voters.filter((voter) => voter !== leader.self && leader.matchIndex(voter) === undefined);
+  const hasQuorum = next.voters.length - silent.length >= quorumSize(next.voters.length);
+  if (!hasSameVoters && !hasQuorum) return refused(`it would have no quorum without ${silent.join(', ')}, now silent`);
   return { kind: 'change', configuration: hasSameVoters ? next : { ...next, outgoing: present.voters } };
 }
 

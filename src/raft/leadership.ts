@@ -98,12 +98,6 @@ export class Leadership {
     return matchIndex > 0 && this.isHeard(follower, now) ? matchIndex : undefined;
   }
 
-  /** Whether a follower has answered within the last election timeout. */
-  private isHeard(follower: NodeNumber, now: MonotonicMs): boolean {
-    const heardAt = this.followers.get(follower)?.heardAt ?? Number.NEGATIVE_INFINITY;
-    return now - heardAt <= this.settings.electionTimeoutMs;
-  }
-
   /** The newest configuration is another: newcomers are replicated to, and whoever left is not any more. */
   followConfiguration(now: MonotonicMs): void {
     const others = [...participants(this.log.configuration)].filter((number) => number !== this.self);
@@ -196,6 +190,12 @@ export class Leadership {
   bequeath(now: MonotonicMs): void {
     const heir = this.bestSuccessor(now);
     if (heir !== undefined) this.ready.speak(heir, { kind: 'time-out-now', term: this.term });
+  }
+
+  /** Whether a follower has answered within the last election timeout. */
+  private isHeard(follower: NodeNumber, now: MonotonicMs): boolean {
+    const heardAt = this.followers.get(follower)?.heardAt ?? Number.NEGATIVE_INFINITY;
+    return now - heardAt <= this.settings.electionTimeoutMs;
   }
 
   /** Nobody has answered a round that did not begin, nor has entries that we do not have. */

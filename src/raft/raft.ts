@@ -102,11 +102,6 @@ export class Raft {
     return this.replica.isQuarantined;
   }
 
-  /** The lead is on its way to somebody else. */
-  get isHandingOver(): boolean {
-    return this.leadership?.isHandingOver ?? false;
-  }
-
   /** Messages ignored since the start: implausible, of no use to this leader, or beyond a limit. */
   get dropped(): number {
     return this.messagesDropped + this.ready.dropped;
@@ -206,6 +201,7 @@ export class Raft {
     if (leadership === undefined) return this.notLeader();
 
     const planned = planChange(wanted, {
+      self: this.self,
       configuration: this.configuration,
       isSettled: this.commitIndex >= Math.max(this.log.configurations.newestIndex, leadership.openingIndex),
       lastIndex: this.lastIndex,

@@ -83,6 +83,7 @@ describe('majorities during a change', () => {
 describe('a change', () => {
   const present: RaftConfiguration = { voters: [1, 2, 3], learners: [4], outgoing: [] };
   const leader = (view: Partial<LeaderView> = {}): LeaderView => ({
+    self: 1,
     configuration: present,
     isSettled: true,
     lastIndex: 5000,
@@ -120,6 +121,11 @@ describe('a change', () => {
     assert.match(reasonOf([1, 2, 3, 5], []), /number 5 has to be a learner first/);
     assert.match(reasonOf([1, 2, 3, 4], [], { lastIndex: 5001 }), /number 4 has not caught up/);
     assert.match(reasonOf([1, 2, 3, 4], [], { matchIndex: () => undefined }), /number 4 has not caught up/);
+    const deaf = (number: number): number | undefined => (number === 2 ? undefined : 5000);
+    assert.match(reasonOf([1, 2], [], { matchIndex: deaf }), /no quorum without 2/);
+    assert.match(reasonOf([2], [], { matchIndex: deaf }), /no quorum without 2/);
+    assert.equal(reasonOf([1, 3], [], { matchIndex: deaf }), 'change');
+    assert.equal(reasonOf([1, 2, 3], [], { matchIndex: () => undefined }), 'change', 'learners alone need none');
     assert.equal(reasonOf([1, 2, 3, 4], []), 'change');
   });
 });

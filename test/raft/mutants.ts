@@ -371,6 +371,12 @@ const configurations: readonly Mutant[] = [
     to: 'if (lag < 0) return',
   },
   {
+    wrong: 'a change begins that only the silent could end',
+    file: 'configuration-change.ts',
+    from: 'if (!hasSameVoters && !hasQuorum) return',
+    to: 'if (!hasSameVoters && !hasQuorum && silent.length > 9) return',
+  },
+  {
     wrong: 'who is left out does not stand, though its log is the newest (CCF: premature retirement)',
     file: 'election.ts',
     from: 'return isVoter(configuration, this.self) || isVoter(configurations.at(commitIndex), this.self);',
