@@ -25,8 +25,7 @@ export function diskFailure(path: string, thrown: unknown): unknown {
 /** The disk, or the user's part of it, is full: nothing is wrong with what is on it, and it may end. */
 export class DiskFull extends HivemindError {
   constructor(path: string, thrown: unknown) {
-    const code = systemCode(thrown) ?? '';
-    super('disk-failed', `Cannot write to ${path}: ${reasons[code] ?? code}.`, thrown);
+    super('disk-failed', `Cannot write to ${path}: ${reasons[String(systemCode(thrown))]}.`, thrown);
     this.name = 'DiskFull';
   }
 }

@@ -10,6 +10,7 @@ type Work = 'write' | 'compact';
 export class TroubleWatch {
   private readonly tell: (trouble: LogTrouble | undefined) => void;
   private readonly troubles = new Map<Work, LogTrouble>();
+  private told: LogTrouble['kind'] | undefined;
   private slowTimer: NodeJS.Timeout | undefined;
 
   constructor(tell: (trouble: LogTrouble | undefined) => void) {
@@ -29,12 +30,20 @@ export class TroubleWatch {
 
   onEnd(work: Work): void {
     if (work === 'write') clearTimeout(this.slowTimer);
-    if (!this.troubles.delete(work)) return;
-    this.tell([...this.troubles.values()].at(0));
+    this.troubles.delete(work);
+    this.report();
   }
 
   private enter(work: Work, trouble: LogTrouble): void {
     this.troubles.set(work, trouble);
+    this.report();
+  }
+
+  /** One trouble that goes on as another one's of the same kind is no change. */
+  private report(): void {
+    const trouble = this.troubles.get('write') ?? this.troubles.get('compact');
+    if (trouble?.kind === this.told) return;
+    this.told = trouble?.kind;
     this.tell(trouble);
   }
 }

@@ -7,6 +7,7 @@ import { type Random, seededRandom } from '../../src/seam/random.ts';
 import { PowerFailure, SimFileSystem } from '../../src/sim/sim-file-system.ts';
 import { DiskFull } from '../../src/store/disk-failure.ts';
 import { saveLogSnapshot } from '../../src/store/log-snapshot.ts';
+import { segmentHeaderBytes } from '../../src/store/wal-record.ts';
 import { removeFiles, WalWriter } from '../../src/store/wal-writer.ts';
 import { entriesFrom, entryAt, inWords, logStoreConformance } from '../conformance/log-store.ts';
 import { inShort, type LogAction, type LogImage, LogModel } from './log-model.ts';
@@ -80,6 +81,22 @@ describe('a power failure', () => {
         files.crash();
       }
       assert.deepEqual(imageOf(writerOn(files).load()), image, `seed ${seed}`);
+    }
+  });
+});
+
+describe('segments that nothing needs', () => {
+  it('go in their order, and leave no gap when the power fails', () => {
+    for (let seed = 1; seed <= seeds; seed++) {
+      const random = seededRandom(seed);
+      const files = new SimFileSystem(random);
+      writtenLog(files, random);
+      const segments = files.list(folder).filter((name) => name.endsWith('.log'));
+      files.failPowerAfter(random.below(2 * segments.length + 1));
+      outlives(() => removeFiles(files, folder, segments));
+      files.crash();
+      const left = files.list(folder).filter((name) => name.endsWith('.log'));
+      assert.deepEqual(left, segments.slice(segments.length - left.length), `seed ${seed}`);
     }
   });
 });
@@ -185,8 +202,9 @@ describe('a sync that fails', () => {
       const files = new SimFileSystem(seededRandom(seed));
       const writer = writerOn(files);
       writer.load();
+      writer.write({ entries: entriesFrom(1, 1, 1) });
       files.failNextSync();
-      assert.throws(() => writer.write({ entries: entriesFrom(1, 1, 1) }), /EIO|disk/);
+      assert.throws(() => writer.write({ entries: entriesFrom(2, 1, 1) }), /EIO|disk/);
       const promised = writerOn(files).load();
       files.crash();
       assert.deepEqual(inWords(writerOn(files).load().entries), inWords(promised.entries), `seed ${seed}`);
@@ -220,11 +238,14 @@ describe('a full disk', () => {
       writer.load();
       for (let action = 0; action < actionsMax; action++) {
         const drawn = model.draw(random);
-        files.capacityBytes = files.usedBytes + random.below(1_200);
+        const { usedBytes } = files;
+        files.capacityBytes = usedBytes + random.below(1_200);
         try {
           perform(files, writer, drawn);
         } catch (thrown) {
           assert(thrown instanceof DiskFull || /ENOSPC/.test(String(thrown)), String(thrown));
+          const isPlain = drawn.write !== undefined && drawn.write.snapshot === undefined;
+          if (isPlain) assert(files.usedBytes <= usedBytes + segmentHeaderBytes, 'what did not fit is gone');
           files.capacityBytes = Number.POSITIVE_INFINITY;
           perform(files, writer, drawn);
         }

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { HivemindError } from '../../src/error.ts';
 import { chainHash, chainStart, type LogSnapshot } from '../../src/seam/log-store.ts';
 import { seededRandom } from '../../src/seam/random.ts';
 import { SimFileSystem } from '../../src/sim/sim-file-system.ts';
+import { localFileSystem } from '../../src/store/local-file-system.ts';
 import { checkLog } from '../../src/store/log-check.ts';
 import { logSnapshotFileName, saveLogSnapshot } from '../../src/store/log-snapshot.ts';
 import { WalWriter } from '../../src/store/wal-writer.ts';
@@ -141,6 +145,17 @@ describe('the check of a log', () => {
   it('says that there is no log', () => {
     const nowhere = failsWith('not-found', /holds no event log; name the data folder of a control node/);
     assert.throws(() => checkLog(new SimFileSystem(seededRandom(1)), folder), nowhere);
+    assert.throws(() => checkLog(localFileSystem, '/no/such/folder'), nowhere);
+    assert.throws(() => checkLog(localFileSystem, import.meta.filename), nowhere);
+  });
+
+  it('names what the operating system refuses', () => {
+    const refused = failsWith('disk-failed', /the operating system reports/);
+    assert.throws(() => checkLog(localFileSystem, `/${'x'.repeat(300)}`), refused);
+    const made = mkdtempSync(join(tmpdir(), 'hivemind-check-'));
+    mkdirSync(join(made, 'wal-00000001-0000000000000001.log'));
+    assert.throws(() => checkLog(localFileSystem, made), refused);
+    rmSync(made, { recursive: true });
   });
 });
 

@@ -9,8 +9,16 @@ import { createInterface } from 'node:readline';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HivemindError } from '../../src/error.ts';
-import type { LogStore, LogTrouble, StoredLog } from '../../src/seam/log-store.ts';
+import {
+  chainHash,
+  chainStart,
+  type LogSnapshot,
+  type LogStore,
+  type LogTrouble,
+  type StoredLog,
+} from '../../src/seam/log-store.ts';
 import { localFileSystem } from '../../src/store/local-file-system.ts';
+import { logSnapshotFileName } from '../../src/store/log-snapshot.ts';
 import { segmentBytesDefault, WalWriter } from '../../src/store/wal-writer.ts';
 import { openWriteAheadLog } from '../../src/store/write-ahead-log.ts';
 import { entriesFrom, entryAt, logStoreConformance } from '../conformance/log-store.ts';
@@ -144,6 +152,24 @@ it('a write that leaves a gap ends the log, and nobody waits for ever', async ()
   await rm(folder, { recursive: true });
 });
 
+function snapshotOfOne(state: Uint8Array): LogSnapshot {
+  const chain = chainHash(chainStart, entryAt(1, 1));
+  return { index: 1, term: 1, chain, configuration: Buffer.from('a view of a larger buffer').subarray(2, 6), state };
+}
+
+it('a snapshot that the disk refuses ends the log', async () => {
+  const folder = await temporaryFolder();
+  const log = openWriteAheadLog(folder);
+  await log.load();
+  await log.write({ entries: entriesFrom(1, 1, 1) });
+  await mkdir(join(folder, `${logSnapshotFileName(1)}.unfinished`));
+  const refused = failsWith('disk-failed', /EISDIR/);
+  await assert.rejects(log.compact(snapshotOfOne(Buffer.from('x')), 1), refused);
+  await assert.rejects(log.write({ entries: entriesFrom(2, 1, 1) }), refused);
+  await log.close();
+  await rm(folder, { recursive: true });
+});
+
 describe('a full disk', () => {
   it('holds a write up and says so, until there is room, and costs nothing', { timeout: 60_000 }, async (t) => {
     const folder = await tinyDisk(t);
@@ -164,6 +190,24 @@ describe('a full disk', () => {
     const { entries, repairs } = loadOnce(join(folder, 'log'));
     assert(entries.length > 3);
     assert.deepEqual(repairs, []);
+  });
+
+  it('holds up a snapshot as well', { timeout: 60_000 }, async (t) => {
+    const folder = await tinyDisk(t);
+    if (folder === undefined) return;
+    const ballast = join(folder, 'ballast');
+    const troubles: (LogTrouble['kind'] | undefined)[] = [];
+    const onTrouble = (trouble: LogTrouble | undefined): void => {
+      troubles.push(trouble?.kind);
+      rmSync(ballast, { force: true });
+    };
+    const log = openWriteAheadLog(join(folder, 'log'), { segmentBytesMax: 5_000, onTrouble });
+    await log.load();
+    await log.write({ entries: entriesFrom(1, 1, 1) });
+    await writeFile(ballast, Buffer.alloc(200_000));
+    await log.compact(snapshotOfOne(Buffer.alloc(100_000)), 2);
+    assert.deepEqual(troubles, ['full', undefined]);
+    await log.close();
   });
 
   it('does not keep a log from being closed', { timeout: 60_000 }, async (t) => {
