@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { controlNodesMax } from '../../src/certificate/genesis.ts';
 import { removalReasons } from '../../src/certificate/statement.ts';
+import type { CharterChange } from '../../src/control/amending.ts';
 import { controlRole } from '../../src/control/control-state.ts';
 import type { NodeNumber } from '../../src/identity.ts';
 import { dayMs, filled, firstTokenSeed, foundedAt, role, signingKey } from '../certificate/cluster.ts';
@@ -110,6 +111,26 @@ const noteStep = fc.record({ session: fc.nat(3), sequence: fc.integer({ min: 1, 
     () => ({ kind: 'note', by: 4, session: filled(8, session), since, sequence, text: filled(3, 0x61) }),
 );
 
+const amendStep: fc.Arbitrary<Step> = fc
+  .oneof(
+    fc.constant({ kind: 'epoch' } as const),
+    fc.subarray([1, 2, 3, 4], { minLength: 1 }).map((numbers): CharterChange => ({ kind: 'control-set', numbers })),
+  )
+  .map(
+    (change): Step =>
+      () => ({ kind: 'begin-amendment', change }),
+  );
+
+/** Mostly signed by all: whoever is in force then is among them. */
+const amendedStep = fc.oneof(fc.constant([1, 2, 3]), fc.subarray([1, 2, 3])).map(
+  (signers): Step =>
+    ({ state: { amending, charter }, founders }) => {
+      const known = signers.filter((signer) => charter.controlSet.signingKeys.has(signer));
+      const shares = amending === undefined ? [] : founders.shares(amending.statement, known);
+      return shares.length === 0 ? { kind: 'withdraw-amendment' } : { kind: 'complete-amendment', shares };
+    },
+);
+
 /** An entry of a random log, and how much later than the one before it is. */
 export const entry: fc.Arbitrary<{ readonly step: Step; readonly passedMs: number }> = fc.record({
   step: fc.oneof(
@@ -124,6 +145,9 @@ export const entry: fc.Arbitrary<{ readonly step: Step; readonly passedMs: numbe
     otherStep,
     otherStep,
     noteStep,
+    amendStep,
+    amendedStep,
+    amendedStep,
   ),
   /** Leaders' clocks differ: some entries bear an earlier time than the one before. */
   passedMs: fc.oneof(

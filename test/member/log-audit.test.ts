@@ -16,7 +16,7 @@ import {
 import { alterations, filled } from '../certificate/cluster.ts';
 import { Pane } from '../control/pane.ts';
 
-/** Admissions, notes, a removal; the first entry opens the term. */
+/** Admissions, notes, a removal, a new epoch; the first entry opens the term. */
 const pane = new Pane();
 pane.append(encodeCommand({ kind: 'revoke-token', at: pane.now, publicKey: filled(32, 1) }));
 pane.admit();
@@ -26,6 +26,10 @@ const second = pane.complete(5);
 pane.change(second);
 pane.change({ kind: 'begin-removal', number: 4, reason: 'left' });
 pane.change(pane.complete(4));
+pane.change({ kind: 'begin-amendment', change: { kind: 'epoch' } });
+const { amending } = pane.state;
+assert(amending !== undefined);
+pane.change({ kind: 'complete-amendment', shares: pane.founders.shares(amending.statement) });
 // Completed twice, as after a change of the leader: for nothing, and not wrong.
 pane.apply(second);
 const opening: LogEntry = { index: 1, term: 1, kind: 'opening', payload: new Uint8Array(0) };
@@ -74,7 +78,7 @@ describe('an exported log', () => {
       first: 1,
       last: log.length,
       chain: toHex(log.reduce(chainHash, chainStart)),
-      signed: 3,
+      signed: 4,
       unverifiable: 0,
     });
   });
@@ -83,7 +87,7 @@ describe('an exported log', () => {
     const [before, rest] = [log.slice(0, 2), log.slice(2)];
     const report = audited(exported(rest, before.reduce(chainHash, chainStart)));
     assert(typeof report !== 'string', String(report));
-    assert.deepEqual([report.first, report.signed, report.unverifiable], [3, 0, 4]);
+    assert.deepEqual([report.first, report.signed, report.unverifiable], [3, 0, 5]);
     assert.equal(report.chain, toHex(log.reduce(chainHash, chainStart)));
   });
 
@@ -108,8 +112,8 @@ describe('an exported log', () => {
     assert.match(String(audited([head, ...others, ...others])), /goes on behind its end/);
   });
 
-  test('is wrong, however well it is hashed, when a majority did not sign an admission or a removal', () => {
-    for (const kind of ['complete-admission', 'complete-removal'] as const) {
+  test('is wrong, however well it is hashed, when a majority did not sign what needs it', () => {
+    for (const kind of ['complete-admission', 'complete-removal', 'complete-amendment'] as const) {
       const index = indexOf(kind);
       const command = commandAt(index);
       assert('shares' in command && command.shares.length === 2);
