@@ -1,12 +1,80 @@
+/** The control nodes: who they are, and who leads. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
-import { type AgentOptions, agentCommand, showAnswer } from './agent-command.ts';
+import { type AgentClient, withAgent } from './agent-client.ts';
+import { type AgentOptions, agentCommand, parseLabel, showAnswer } from './agent-command.ts';
 import { registerControlVerify } from './control-verify.ts';
+import { printAnswer, printNote } from './output.ts';
 import { renderPane } from './render-control.ts';
 
+/** Signatures, and an election, take a moment. */
+const followMs = 10_000;
+const lookMs = 100;
+/** Fewer survive the loss of none. */
+const safeControlNodes = 3;
+
+type Change = 'promote' | 'demote';
+
 export function registerControl(program: Command): void {
-  const control = program.command('control').description('look at the control pane');
+  const control = program.command('control').description('look at the control nodes, and change them');
   registerControlVerify(control);
   agentCommand(control, 'ls', 'list the control nodes as each answers for itself').action((options: AgentOptions) =>
     showAnswer(options, { kind: 'pane' }, renderPane),
   );
+  agentCommand(control, 'promote', 'let a node that joined with the role control vote and sign')
+    .argument('<name>', 'its name', parseLabel)
+    .action((name: string, options: AgentOptions) => onChange('promote', name, options));
+  agentCommand(control, 'demote', 'take a control node out of the quorum; it remains a member')
+    .argument('<name>', 'its name', parseLabel)
+    .action((name: string, options: AgentOptions) => onChange('demote', name, options));
+  agentCommand(control, 'transfer', 'make another control node the leader')
+    .argument('<name>', 'its name', parseLabel)
+    .action(onTransfer);
+}
+
+async function onChange(change: Change, name: string, options: AgentOptions): Promise<void> {
+  const changed = await withAgent(options, async (agent) => {
+    const { index } = await agent.ask({ kind: 'change-control', change, name });
+    const control = await controlNodesOnce(agent, (names) => names.includes(name) === (change === 'promote'));
+    return { index, ...(control === undefined ? {} : { control }) };
+  });
+  printAnswer(changed, options.json === true, ({ index, control }) =>
+    control === undefined
+      ? `Log entry ${index} asks for it; it is so when a majority of the control nodes has signed.`
+      : `The control nodes are ${control.join(', ')}, as asked for by log entry ${index}.`,
+  );
+  const { control } = changed;
+  if (control === undefined || control.length >= safeControlNodes) return;
+  printNote(`With ${control.length} control nodes none may fail; three or more survive a failure.`);
+}
+
+async function onTransfer(name: string, options: AgentOptions): Promise<void> {
+  const leads = await withAgent(options, async (agent) => {
+    await agent.ask({ kind: 'transfer-lead', name });
+    return (await once(async () => (await agent.ask({ kind: 'status' })).pane.leader === name)) ?? false;
+  });
+  printAnswer({ leads }, options.json === true, () =>
+    leads ? `${name} leads.` : `${name} was asked to lead, and does not yet; \`hivemind control ls\` shows who does.`,
+  );
+}
+
+async function controlNodesOnce(
+  agent: AgentClient,
+  isThere: (names: readonly string[]) => boolean,
+): Promise<readonly string[] | undefined> {
+  return await once(async () => {
+    const { controlNodes } = (await agent.ask({ kind: 'status' })).pane;
+    return isThere(controlNodes) ? controlNodes : undefined;
+  });
+}
+
+/** What `look` finds; nothing when it is not there in time. */
+async function once<T>(look: () => Promise<T | undefined | false>): Promise<T | undefined> {
+  const until = Date.now() + followMs;
+  while (Date.now() < until) {
+    const found = await look();
+    if (found !== undefined && found !== false) return found;
+    await sleep(lookMs);
+  }
+  return undefined;
 }

@@ -2,7 +2,6 @@
  * The agent: composes one node from its seams. Sockets, files, clock and roles come together here and nowhere
  * else; what is decided is decided below.
  */
-import { controlSetOf } from '../../src/certificate/certificate.ts';
 import { parseToken } from '../../src/certificate/token.ts';
 import { exchangeKeyFrom, seedBytes } from '../../src/crypto.ts';
 import { HivemindError } from '../../src/error.ts';
@@ -37,7 +36,7 @@ import { runtimeFolder, socketPath } from '../../src/system/runtime-folder.ts';
 import { packageVersion } from '../version.ts';
 import { advertisedEndpoints, resolveLocal } from './advertise.ts';
 import { EndSignal } from './end-signal.ts';
-import { checkCluster, checkRoles, type Identity, rememberedIdentity } from './identity.ts';
+import { checkCluster, checkRoles, type Identity, keepsLog, rememberedIdentity } from './identity.ts';
 import { joinCluster } from './join-cluster.ts';
 import { NodeFolder, type NodeKeys, readTokenFile } from './node-folder.ts';
 import { heedNews } from './node-news.ts';
@@ -227,7 +226,7 @@ class AgentStart {
   private async openLog(
     identity: Identity,
   ): Promise<{ readonly logStore: LogStore | undefined; readonly storedLog: StoredLog | undefined }> {
-    if (!controlSetOf(identity.genesis).signingKeys.has(identity.number)) {
+    if (!keepsLog(identity)) {
       return { logStore: undefined, storedLog: undefined };
     }
     const logStore = this.opened.add((log) => log.close(), openWriteAheadLog(this.folder.logFolder));

@@ -1,10 +1,12 @@
 /** Who this node is, as its data folder remembers it, and whether the settings still fit that. */
-import { controlSetOf, isAdmission, verifyCertificate } from '../../src/certificate/certificate.ts';
+import { isAdmission } from '../../src/certificate/certificate.ts';
 import { decodeGenesis, type Genesis } from '../../src/certificate/genesis.ts';
 import type { AdmitStatement } from '../../src/certificate/statement.ts';
 import type { JoinToken } from '../../src/certificate/token.ts';
+import { controlRole } from '../../src/control/control-state.ts';
 import { HivemindError } from '../../src/error.ts';
 import type { NodeNumber } from '../../src/identity.ts';
+import { charterOf } from '../../src/member/directory.ts';
 import type { MemberMemory } from '../../src/member/memory.ts';
 import type { Logger } from '../../src/seam/logger.ts';
 import type { NodeFolder } from './node-folder.ts';
@@ -52,7 +54,7 @@ export function checkCluster(identity: Identity, folder: NodeFolder, token: Join
  * @throws HivemindError `name-invalid`, `roles-not-allowed`
  */
 export function checkRoles(identity: Identity, name: string, roles: readonly string[]): void {
-  if (controlSetOf(identity.genesis).signingKeys.has(identity.number)) {
+  if (isFounder(identity)) {
     if (roles.length === 0) return;
     const sentence = `${name} is a control node and performs nothing else; remove its roles: section.`;
     throw new HivemindError('roles-not-allowed', sentence);
@@ -68,9 +70,20 @@ export function checkRoles(identity: Identity, name: string, roles: readonly str
   throw new HivemindError('roles-not-allowed', `${sentence}restore them, or leave and join again.`);
 }
 
+/** Whether it keeps the event log: a control node of the genesis, or one that joined with the role. */
+export function keepsLog(identity: Identity): boolean {
+  const { genesis, memory } = identity;
+  if (isFounder(identity)) return true;
+  return memory !== undefined && certifiedAs(genesis, memory)?.roles.includes(controlRole) === true;
+}
+
+function isFounder({ genesis, number }: Identity): boolean {
+  return genesis.control.some((node) => node.number === number);
+}
+
 /** What the remembered certificate says of this node; nothing when its cluster's control nodes did not sign it. */
 function certifiedAs(genesis: Genesis, memory: MemberMemory): AdmitStatement | undefined {
-  const certificate =
-    memory.certificate === undefined ? undefined : verifyCertificate(memory.certificate, controlSetOf(genesis));
+  const { certificate: bytes, digest } = memory;
+  const certificate = bytes === undefined ? undefined : charterOf(genesis, digest.charter).verify(bytes);
   return isAdmission(certificate) ? certificate.statement : undefined;
 }

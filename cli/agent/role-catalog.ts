@@ -1,6 +1,5 @@
 /** The roles that a node can perform: those that come with hivemind, and a user's own from files. */
 import { isAbsolute, resolve } from 'node:path';
-import { controlRole } from '../../src/control/control-state.ts';
 import { HivemindError } from '../../src/error.ts';
 import type { RoleDefinition } from '../../src/role/contract.ts';
 import { loadRole } from '../../src/role/loader.ts';
@@ -12,6 +11,7 @@ import { parseRoleSettings, type RoleSection } from '../../src/settings/settings
 const builtIn: Readonly<Record<string, () => Promise<RoleDefinition<unknown>>>> = {
   host: async () => (await import('../../roles/host/host.ts')).default as RoleDefinition<unknown>,
   dns: async () => (await import('../../roles/dns/dns.ts')).default as RoleDefinition<unknown>,
+  control: async () => (await import('../../roles/control/control.ts')).default as RoleDefinition<unknown>,
   nginx: async () => (await import('../../roles/nginx/nginx.ts')).default as RoleDefinition<unknown>,
 };
 
@@ -44,10 +44,6 @@ async function findRole(section: RoleSection): Promise<RoleDefinition<unknown>> 
 }
 
 function unknownRole(name: string): HivemindError {
-  if (name === controlRole) {
-    const sentence = 'control is no role to choose: the genesis names the control nodes; remove it from roles.';
-    return new HivemindError('role-unknown', sentence);
-  }
   const nearest = nearestWord(name, builtInRoles);
   const guess = nearest === undefined ? `choose ${builtInRoles.join(', ')}` : `did you mean ${nearest}`;
   const sentence = `There is no role ${name}; ${guess}, or name the file of your own role with module:.`;

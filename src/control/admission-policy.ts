@@ -60,11 +60,13 @@ function judgeToken(state: ControlState, request: JoinRequest, at: WallMs): Refu
 }
 
 function judgeTokenRoles(token: TokenRecord, request: JoinRequest): Refusal | undefined {
-  const beyond = request.roles.map((role) => role.name).filter((name) => !token.roles.includes(name));
-  if (token.roles.length === 0 || beyond.length === 0) return undefined;
+  const allows = (name: string): boolean =>
+    token.roles.includes(name) || (token.roles.length === 0 && name !== controlRole);
+  const beyond = request.roles.map((role) => role.name).filter((name) => !allows(name));
+  if (beyond.length === 0) return undefined;
   return refusal(
     'roles-not-allowed',
-    `The join token admits ${token.roles.join(', ')}, not ${beyond.join(', ')}; ` +
+    `The join token admits ${token.roles.join(', ') || 'all roles but control'}, not ${beyond.join(', ')}; ` +
       `create one with \`hivemind token create --role ${request.roles.map((role) => role.name).join()}\`.`,
   );
 }
@@ -106,11 +108,8 @@ function judgeRoles(state: ControlState, request: JoinRequest): Refusal | undefi
   if (names.length === 0 || new Set(names).size !== names.length) {
     return refusal('roles-not-allowed', 'A node joins with one or more different roles; name them with --role.');
   }
-  if (names.includes(controlRole)) {
-    return refusal(
-      'roles-not-allowed',
-      'A token does not make a control node; the control set is named by the genesis.',
-    );
+  if (names.includes(controlRole) && names.length > 1) {
+    return refusal('roles-not-allowed', 'A control node performs no other role; join with --role control alone.');
   }
   return judgeDeclarations(state, request) ?? judgeStatement(state, request);
 }

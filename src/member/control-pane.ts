@@ -6,7 +6,6 @@ import { unreachable } from '../assert.ts';
 import { toHex } from '../bytes.ts';
 import type { Share } from '../certificate/certificate.ts';
 import type { Statement } from '../certificate/statement.ts';
-import { type CharterChange, judgeChange } from '../control/amending.ts';
 import type { Applied, ControlEvent } from '../control/apply.ts';
 import type { Command } from '../control/command.ts';
 import type { AdmittedMember, ControlState } from '../control/control-state.ts';
@@ -36,6 +35,7 @@ import { Returns } from './returns.ts';
 import { charterSubject, Signatures } from './signatures.ts';
 import { takeOver } from './state-takeover.ts';
 import { Views } from './views.ts';
+import { Voters } from './voters.ts';
 
 /** Members under removal that are told of it themselves; more learn it when nobody answers them. */
 const leaversMax = 1_024;
@@ -55,6 +55,7 @@ export class ControlPane {
   private leadsSince: MonotonicMs = Number.POSITIVE_INFINITY;
   private readonly admissions: Admissions;
   private readonly notes: Notes;
+  private readonly voters: Voters;
   private readonly returns: Returns;
   readonly views: Views;
   private readonly housekeeping: Housekeeping;
@@ -111,6 +112,7 @@ export class ControlPane {
       parts.at.now,
     );
     this.notes = new Notes(this.log);
+    this.voters = new Voters(raft, state);
   }
 
   /** Once the member is complete: what a snapshot says of the others stands before any entry. */
@@ -151,6 +153,7 @@ export class ControlPane {
     this.signatures.tick(this.leader, at);
     if (this.leads) this.lead(at);
     this.returns.tick(this.leads, at);
+    if (this.leads && this.voters.reconcile(at)) this.log.pump(at);
     if (this.housekeeping.take(at.now)) {
       this.admissions.expire(at);
       if (this.leads) this.housekeeping.lookRound(at);
@@ -252,7 +255,7 @@ export class ControlPane {
     switch (ask.kind) {
       case 'remove':
         if (this.state.removed.has(ask.number)) return 'stands already';
-        if (this.state.isControl(ask.number)) return this.fixedSet(ask.number);
+        if (this.state.isControl(ask.number) || this.voters.votes(ask.number)) return this.votes(ask.number);
         return {
           kind: 'begin-removal',
           ...dated,
@@ -269,7 +272,9 @@ export class ControlPane {
       case 'revoke-token':
         return { ...ask, ...dated };
       case 'amend':
-        return this.amendmentOf(ask.change, at);
+        return this.voters.amendmentFor(ask.change, at);
+      case 'transfer':
+        return this.handOver(ask.to, at);
       case 'release-brake':
         return { kind: 'release-brake', ...dated, until: at.wall + ask.forMs };
       default:
@@ -277,19 +282,18 @@ export class ControlPane {
     }
   }
 
-  /** Refused without an entry: the log must not say what did not happen. */
-  private amendmentOf(change: CharterChange, at: Instant): Command | HivemindError {
-    // Whoever signs has to vote: the two change together, once raft can change its voters.
-    if (change.kind === 'control-set') return new HivemindError('refused', 'The control nodes are those of `init`.');
-    const refusal = judgeChange(this.state, change);
-    if (refusal !== undefined) return new HivemindError(refusal.code, refusal.sentence);
-    return { kind: 'begin-amendment', at: at.wall, change };
+  /** Needs no entry: the next leader's first one shows it. */
+  private handOver(to: NodeNumber, at: Instant): 'stands already' | HivemindError {
+    if (to === this.self) return 'stands already';
+    const begun = this.log.transfer(to, at);
+    const sentence = begun.kind === 'refused' ? begun.reason : 'this control node does not lead';
+    return begun.kind === 'begun' ? 'stands already' : new HivemindError('refused', `The lead stays: ${sentence}.`);
   }
 
   /** Refused without an entry, as well. */
-  private fixedSet(number: NodeNumber): HivemindError {
+  private votes(number: NodeNumber): HivemindError {
     const name = this.state.members.get(number)?.name ?? `#${number}`;
-    return new HivemindError('refused', `${name} is a control node; take it out of the control set first.`);
+    return new HivemindError('refused', `${name} is a control node; \`hivemind control demote ${name}\` comes first.`);
   }
 
   /** A return that cannot be is refused without an entry: whoever believes itself down for nothing asks often. */

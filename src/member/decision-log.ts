@@ -10,6 +10,7 @@ import { decodeState, encodeState } from '../control/state-snapshot.ts';
 import { HivemindError } from '../error.ts';
 import type { LogIndex, MonotonicMs, NodeNumber, Term } from '../identity.ts';
 import { encodeConfiguration } from '../raft/configuration.ts';
+import type { TransferBegun } from '../raft/contract.ts';
 import type { AddressedRaftMessage, RaftMessage } from '../raft/message.ts';
 import type { Raft } from '../raft/raft.ts';
 import { chainHash, type LogEntry, type LogSnapshot } from '../seam/log-store.ts';
@@ -145,7 +146,15 @@ export class DecisionLog {
     return { entries, commitIndex: this.state.appliedIndex, first, chain };
   }
 
-  private pump(at: Instant): void {
+  /** Hands the lead over: it takes no proposals meanwhile, and leads on when that fails. */
+  transfer(to: NodeNumber, at: Instant): TransferBegun {
+    const begun = this.raft.transfer(to, at.now);
+    this.pump(at);
+    return begun;
+  }
+
+  /** Carries out what the machine wants done now. */
+  pump(at: Instant): void {
     for (let ready = this.raft.takeReady(); ready !== undefined; ready = this.raft.takeReady()) {
       if (ready.write !== undefined) {
         const { id, ...write } = ready.write;

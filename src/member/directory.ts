@@ -30,6 +30,13 @@ export interface MemberRecord {
   readonly endpoints: readonly Endpoint[];
 }
 
+/** The charter as a digest tells it, as far as it is signed rightly. */
+export function charterOf(genesis: Genesis, { amendments }: CharterPage): Charter {
+  const charter = new Charter(genesis);
+  for (const amendment of amendments) charter.amend(amendment);
+  return charter;
+}
+
 export class Directory {
   readonly genesis: Genesis;
   readonly genesisBytes: Uint8Array;
@@ -106,6 +113,11 @@ export class Directory {
     return this.controlSet.signingKeys.has(number);
   }
 
+  /** Whether it keeps the event log: a control node, or one that may become one. */
+  keepsLog(number: NodeNumber): boolean {
+    return this.isControl(number) || this.records.get(number)?.roles.includes(controlRole) === true;
+  }
+
   controlNumbers(): readonly NodeNumber[] {
     return [...this.controlSet.signingKeys.keys()];
   }
@@ -118,7 +130,7 @@ export class Directory {
     }
     const { number, notBefore, notAfter, name, roles, signingKey, exchangeKey } = verified.statement;
     if (wall < notBefore - clockSkewMs || wall > notAfter + clockSkewMs) return undefined;
-    if (number !== claimed || this.removed.has(number) || this.isControl(number)) return undefined;
+    if (number !== claimed || this.removed.has(number)) return undefined;
     const known = this.records.get(number);
     if (known !== undefined) return known;
     if (this.records.size >= membersMax) return undefined;

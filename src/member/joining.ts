@@ -1,6 +1,6 @@
 /** The joiner's part of a join: what it asks, and whether what comes back may be believed. Pure. */
 import { equalBytes } from '../bytes.ts';
-import { controlSetOf, isAdmission, verifyCertificate } from '../certificate/certificate.ts';
+import { isAdmission } from '../certificate/certificate.ts';
 import { decodeGenesis, type Genesis, genesisHash } from '../certificate/genesis.ts';
 import { type RoleDeclaration, signJoinRequest } from '../certificate/join-request.ts';
 import { signLocator } from '../certificate/locator.ts';
@@ -10,6 +10,7 @@ import type { ExchangeKey, SigningKey } from '../crypto.ts';
 import { HivemindError } from '../error.ts';
 import type { Endpoint, NodeNumber, WallMs } from '../identity.ts';
 import { admission, decodeRequest, encodeRequest, reached } from '../wire/peer-message.ts';
+import { charterOf } from './directory.ts';
 import type { MemberMemory } from './memory.ts';
 
 export interface JoinerOptions {
@@ -68,7 +69,7 @@ export function acceptAdmission(body: Uint8Array, attempt: JoinAttempt, options:
     const sentence = 'The address belongs to another cluster than the token; check both.';
     throw new HivemindError('cluster-mismatch', sentence);
   }
-  const certificate = verifyCertificate(answer.certificate, controlSetOf(genesis));
+  const certificate = charterOf(genesis, answer.digest.charter).verify(answer.certificate);
   if (!isAdmission(certificate) || !equalBytes(certificate.statement.signingKey, options.signingKey.publicKey)) {
     const sentence = 'The certificate in the answer is not signed by the cluster’s control nodes for this node.';
     throw new HivemindError('join-refused', sentence);

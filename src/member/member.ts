@@ -333,7 +333,7 @@ export class Member {
       this.line.malformed++;
       return;
     }
-    const isControl = (number: NodeNumber): boolean => this.directory.isControl(number);
+    const isControl = (number: NodeNumber): boolean => this.directory.keepsLog(number);
     if (from.kind === 'member' && mayPost(post.kind, from, isControl)) this.onMemberPost(from.number, post, at);
   }
 

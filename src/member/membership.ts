@@ -110,7 +110,7 @@ export class Membership {
 
   private forgetOthers(members: ReadonlySet<NodeNumber>): void {
     for (const { number } of this.directory.list()) {
-      if (members.has(number) || number === this.self || this.directory.isControl(number)) continue;
+      if (members.has(number) || number === this.self || this.directory.keepsLog(number)) continue;
       if (this.listeners.isNeeded(number)) this.guests.add(number);
       else this.forget(number);
     }
@@ -125,7 +125,7 @@ export class Membership {
 
   /** Somebody outside the slice is known now; the one known longest makes room. */
   private onGuest(number: NodeNumber): void {
-    const isOwn = number === this.self || this.directory.isControl(number);
+    const isOwn = number === this.self || this.directory.keepsLog(number);
     if (isOwn || this.wants(number)) return;
     this.guests.add(number);
     if (this.guests.size <= guestsMax) return;
@@ -252,7 +252,7 @@ export class Membership {
       if (digest.logIndex >= this.logIndex) this.correct(each, at);
     }
     // A control node knows everybody; what it remembers is its own, and its log brings the rest.
-    if (!this.directory.isControl(this.self)) this.setView(digest.slice, digest.size, 0, at);
+    if (!this.directory.keepsLog(this.self)) this.setView(digest.slice, digest.size, 0, at);
     this.logIndex = Math.max(this.logIndex, digest.logIndex);
   }
 

@@ -56,7 +56,7 @@ export class RaftCourier {
 
   /** A datagram came; whether it is a control node's, whom alone it may come from. */
   onDatagram(from: NodeNumber, { heard }: RaftDatagram, at: Instant): boolean {
-    if (!this.directory.isControl(from)) return false;
+    if (!this.directory.keepsLog(from)) return false;
     const echoedAt = heard ? at.now : (this.paths.get(from)?.echoedAt ?? Number.NEGATIVE_INFINITY);
     this.paths.set(from, { heardAt: at.now, echoedAt });
     return true;

@@ -1,7 +1,7 @@
 /** What a control node works out for others: the slice of each member, and what its knowledge lacks. */
 import { equalBytes } from '../bytes.ts';
 import type { RoleDeclaration } from '../certificate/join-request.ts';
-import type { ControlState } from '../control/control-state.ts';
+import { type ControlState, controlRole } from '../control/control-state.ts';
 import { changesMax, type KeepAlive, type ViewChanges } from '../control/keep-alive.ts';
 import type { LogIndex, NodeNumber } from '../identity.ts';
 import type { Update } from '../swim/message.ts';
@@ -41,7 +41,7 @@ export class Views {
   sliceOf(number: NodeNumber): Slice | undefined {
     const { state, membership } = this;
     const member = state.members.get(number);
-    const knowsAll = state.members.size <= viewMax || state.isControl(number);
+    const knowsAll = state.members.size <= viewMax || member?.roles.includes(controlRole) === true;
     if (knowsAll || member === undefined) return undefined;
     const roles = relatedRoles(member.roles, state.declarations);
     const required = roles.map((role) => ({

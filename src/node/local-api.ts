@@ -50,6 +50,10 @@ export type LocalRequest =
   | { readonly kind: 'set-tags'; readonly set: Readonly<Record<string, string>>; readonly drop: readonly string[] }
   /** Whether the brake holds convictions back. */
   | { readonly kind: 'brake' }
+  /** Makes a node with the role control one of the control nodes, or one of them such a node again. */
+  | { readonly kind: 'change-control'; readonly change: 'promote' | 'demote'; readonly name: string }
+  /** Makes a control node the leader. */
+  | { readonly kind: 'transfer-lead'; readonly name: string }
   /** Begins the next epoch. */
   | { readonly kind: 'advance-epoch' }
   /** Lets convictions pass for so long, an hour at most. */
@@ -271,6 +275,8 @@ export interface LocalAnswers {
   readonly tags: LocalTags;
   readonly 'set-tags': LocalTags;
   readonly brake: LocalBrake;
+  readonly 'change-control': LocalDecided;
+  readonly 'transfer-lead': LocalDecided;
   readonly 'advance-epoch': LocalDecided;
   readonly 'release-brake': LocalDecided;
   readonly stop: LocalDecided;

@@ -1,6 +1,6 @@
 /** Reads what a program on this machine sent over the unix socket: checked like any other bytes from outside. */
 import { u48Max } from '../bytes.ts';
-import { bool, type Codec, type Fields, list, Malformed, text, uint } from '../codec.ts';
+import { bool, type Codec, type Fields, list, Malformed, text, uint, word } from '../codec.ts';
 import { brakeReleaseMsMax } from '../control/apply.ts';
 import { noteBytesMax } from '../control/command.ts';
 import { HivemindError } from '../error.ts';
@@ -49,6 +49,8 @@ const fieldsOf: Table = {
   'set-tags': { set: tags, drop: list(tagKey, tagsMax) },
   brake: {},
   'advance-epoch': {},
+  'change-control': { change: word('promote', 'demote'), name },
+  'transfer-lead': { name },
   'release-brake': { forMs: uint(brakeReleaseMsMax) },
 };
 

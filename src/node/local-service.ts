@@ -103,6 +103,10 @@ export class LocalService {
         return await this.setTags(request.set, request.drop);
       case 'brake':
         return await this.brake();
+      case 'change-control':
+        return await this.changeControl(request.change, request.name);
+      case 'transfer-lead':
+        return await this.transferLead(request.name);
       case 'advance-epoch':
         return await this.advanceEpoch();
       case 'release-brake':
@@ -312,6 +316,29 @@ export class LocalService {
       accused: brake.accused.map((number) => directory.nameOf(number)),
       ...(brake.releasedUntil > this.node.time.wall ? { releasedUntil: wallText(brake.releasedUntil) } : {}),
     };
+  }
+
+  private async changeControl(change: 'promote' | 'demote', name: string): Promise<LocalDecided> {
+    const { number } = await this.recordNamed(name);
+    const present = this.node.member.directory.controlNumbers();
+    const isControl = present.includes(number);
+    if (isControl === (change === 'promote')) {
+      const sentence = isControl ? `${name} is a control node already.` : `${name} is no control node.`;
+      throw new HivemindError('refused', `${sentence} \`hivemind control ls\` lists them.`);
+    }
+    const others = present.filter((each) => each !== number);
+    const numbers = change === 'promote' ? [...others, number].sort((a, b) => a - b) : others;
+    if (numbers.length === 0) {
+      throw new HivemindError('refused', `${name} is the last control node; promote another one first.`);
+    }
+    const ask = { kind: 'amend', change: { kind: 'control-set', numbers } } as const;
+    return { index: await this.node.ask<LogIndex>((member, then, at) => member.ask(ask, then, at)) };
+  }
+
+  private async transferLead(name: string): Promise<LocalDecided> {
+    const { number } = await this.recordNamed(name);
+    const ask = { kind: 'transfer', to: number } as const;
+    return { index: await this.node.ask<LogIndex>((member, then, at) => member.ask(ask, then, at)) };
   }
 
   private async advanceEpoch(): Promise<LocalDecided> {

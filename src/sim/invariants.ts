@@ -14,7 +14,10 @@ import type { SimNode } from './sim-node.ts';
 import { Suspicions } from './suspicions.ts';
 
 export interface InvariantsOptions {
+  /** Those of the genesis. */
   readonly controlNodes: readonly SimNode[];
+  /** All that were ever made. */
+  readonly nodes: () => readonly SimNode[];
   /** Reads everything after each step, also what did not change, and proves that it did not. Default false. */
   readonly thorough?: boolean;
 }
@@ -28,10 +31,10 @@ export class Invariants {
   private decided: LogIndex[] = [];
   checks = 0;
 
-  constructor({ controlNodes, thorough = false }: InvariantsOptions) {
-    this.membership = new MembershipInvariants(controlNodes, thorough);
+  constructor({ controlNodes, nodes, thorough = false }: InvariantsOptions) {
+    this.membership = new MembershipInvariants(controlNodes, nodes, thorough);
     this.configs = new ConfigInvariants(thorough);
-    this.pane = new PaneInvariants(controlNodes, this.suspicions, (command) => this.membership.onCommitted(command));
+    this.pane = new PaneInvariants(nodes, this.suspicions, (command) => this.membership.onCommitted(command));
   }
 
   check(node: SimNode, effects: readonly MemberEffect[]): void {

@@ -1,5 +1,6 @@
 /** What must hold of membership: nobody belongs, or is shown to anybody, whom the log and a majority did not admit. */
 import { ByteReader, toHex } from '../bytes.ts';
+import { decodeStatement } from '../certificate/statement.ts';
 import { decode } from '../codec.ts';
 import type { Command } from '../control/command.ts';
 import { signatureBytes, verifySignature } from '../crypto.ts';
@@ -12,15 +13,18 @@ import { violated } from './invariant-violation.ts';
 import type { SimNode } from './sim-node.ts';
 
 export class MembershipInvariants {
-  private readonly controlNodes: readonly SimNode[];
+  private readonly nodes: () => readonly SimNode[];
+  /** The charter's sets of signers, by index, as their amendments name them. */
+  private readonly sets: (readonly NodeNumber[])[];
   private readonly admitted = new Set<NodeNumber>();
   private readonly removed = new Set<NodeNumber>();
   private readonly certificates = new Set<string>();
   private readonly epochs = new Map<string, Epoch>();
   private readonly members: ChangeWatch<MemberRecord>;
 
-  constructor(controlNodes: readonly SimNode[], thorough: boolean) {
-    this.controlNodes = controlNodes;
+  constructor(controlNodes: readonly SimNode[], nodes: () => readonly SimNode[], thorough: boolean) {
+    this.nodes = nodes;
+    this.sets = [controlNodes.map((_, position) => position + 1)];
     this.members = new ChangeWatch(thorough, describeMembers);
     for (const node of controlNodes) this.admitted.add(node.number);
   }
@@ -28,6 +32,9 @@ export class MembershipInvariants {
   onCommitted(command: Command): void {
     if (command.kind === 'complete-admission') this.admitted.add(command.number);
     if (command.kind === 'begin-removal') this.removed.add(command.number);
+    // Only a set that is signed for is ever looked up: one that was withdrawn has no certificates.
+    if (command.kind === 'begin-amendment' && command.change.kind === 'control-set')
+      this.sets.push(command.change.numbers);
   }
 
   check(node: SimNode): void {
@@ -74,10 +81,11 @@ export class MembershipInvariants {
     const signers = new Set<NodeNumber>();
     for (let left = input.u8(); left > 0; left--) {
       const [signer, signature] = [input.u32(), input.raw(signatureBytes)];
-      const key = this.controlNodes.find((each) => each.number === signer)?.signingKey.publicKey;
+      const key = this.nodes().find((each) => each.number === signer)?.signingKey.publicKey;
       if (key !== undefined && verifySignature(key, signed, signature)) signers.add(signer);
     }
-    if (signers.size * 2 <= this.controlNodes.length) {
+    const set = this.sets[decodeStatement(signed)?.controlSet ?? -1] ?? [];
+    if ([...signers].filter((signer) => set.includes(signer)).length * 2 <= set.length) {
       violated('a majority signs each certificate', node, `#${number}: ${signers.size} did`);
     }
     this.certificates.add(text);

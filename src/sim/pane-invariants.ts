@@ -12,7 +12,8 @@ import type { SimNode } from './sim-node.ts';
 import type { Suspicions } from './suspicions.ts';
 
 export class PaneInvariants {
-  private readonly controlNodes: readonly SimNode[];
+  /** All that were ever made. */
+  private readonly nodes: () => readonly SimNode[];
   private readonly suspicions: Suspicions;
   private readonly onCommitted: (command: Command) => void;
   private readonly committed = new Map<LogIndex, LogEntry>();
@@ -24,8 +25,8 @@ export class PaneInvariants {
   private readonly applied = new Map<string, LogIndex>();
   private readonly proposed = new Map<string, LogIndex>();
 
-  constructor(controlNodes: readonly SimNode[], suspicions: Suspicions, onCommitted: (command: Command) => void) {
-    this.controlNodes = controlNodes;
+  constructor(nodes: () => readonly SimNode[], suspicions: Suspicions, onCommitted: (command: Command) => void) {
+    this.nodes = nodes;
     this.suspicions = suspicions;
     this.onCommitted = onCommitted;
   }
@@ -130,7 +131,7 @@ export class PaneInvariants {
       if (!isSameEntry(known, entry)) violated('the committed prefix never changes', node, `index ${entry.index}`);
       return;
     }
-    this.checkDurable(node, entry);
+    this.checkDurable(node, log, entry);
     this.checkCounted(node, log);
     this.committed.set(entry.index, entry);
     const command = commandOf(entry);
@@ -138,10 +139,13 @@ export class PaneInvariants {
   }
 
   /** Committed means on the disks of a majority, not in its memories; so a minority commits nothing. */
-  private checkDurable(node: SimNode, { index, term }: LogEntry): void {
-    const holders = this.controlNodes.filter(({ disk }) => isStored(disk.load(), index, term)).length;
-    if (holders * 2 <= this.controlNodes.length) {
-      violated('committed entries are on a majority of disks', node, `index ${index} on ${holders}`);
+  private checkDurable(node: SimNode, { raft }: DecisionLog, { index, term }: LogEntry): void {
+    const { voters, outgoing } = raft.configuration;
+    for (const set of [voters, outgoing]) {
+      const disks = this.nodes().filter(({ number }) => set.includes(number));
+      const holders = disks.filter(({ disk }) => isStored(disk.load(), index, term)).length;
+      if (holders * 2 > set.length || set.length === 0) continue;
+      violated('committed entries are on a majority of disks', node, `index ${index} on ${holders} of ${set.length}`);
     }
   }
 

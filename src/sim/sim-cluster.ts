@@ -73,7 +73,7 @@ export class SimCluster {
     }
     const { thorough = false, onStep = () => {} } = options;
     this.onStep = onStep;
-    this.invariants = new Invariants({ controlNodes: this.control, thorough });
+    this.invariants = new Invariants({ controlNodes: this.control, nodes: () => this.everyNode, thorough });
   }
 
   get nodes(): readonly SimNode[] {
@@ -136,7 +136,7 @@ export class SimCluster {
   /** The leader of the latest term, if one leads. */
   get leader(): SimNode | undefined {
     const term = (node: SimNode): number => node.member?.pane?.log.raft.term ?? 0;
-    return this.control
+    return this.everyNode
       .filter((node) => node.member?.pane?.leads === true)
       .reduce<SimNode | undefined>((best, node) => (best && term(best) >= term(node) ? best : node), undefined);
   }

@@ -6,6 +6,7 @@ import { unreachable } from '../assert.ts';
 import { controlNodesMax, type Genesis } from '../certificate/genesis.ts';
 import type { RoleDeclaration } from '../certificate/join-request.ts';
 import type { JoinToken } from '../certificate/token.ts';
+import { controlRole } from '../control/control-state.ts';
 import { type ExchangeKey, exchangeKeyFrom, type SigningKey, seedBytes, signingKeyFrom } from '../crypto.ts';
 import type { HivemindError } from '../error.ts';
 import type { Endpoint, MonotonicMs, NodeNumber, WallMs } from '../identity.ts';
@@ -149,7 +150,8 @@ export class SimNode implements StreamEnd {
 
   private become(identity: Identity, memory: MemberMemory | undefined): void {
     this.identity = identity;
-    const storedLog = this.isControl() ? this.disk.load() : undefined;
+    const keepsLog = this.isControl() || this.roles.some(({ name }) => name === controlRole);
+    const storedLog = keepsLog ? this.disk.load() : undefined;
     const { signingKey, exchangeKey, roles } = this;
     const { random } = this.world;
     this.member = new Member(

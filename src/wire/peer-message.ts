@@ -53,6 +53,8 @@ export type PaneAsk =
       readonly usesMax: number;
     }
   | { readonly kind: 'revoke-token'; readonly publicKey: Uint8Array }
+  /** The lead, to another control node. */
+  | { readonly kind: 'transfer'; readonly to: NodeNumber }
   /** Other control nodes, or the next epoch. */
   | { readonly kind: 'amend'; readonly change: CharterChange }
   /** Into the event log, once for each turn of the session. */
@@ -234,6 +236,7 @@ const paneAsk: Codec<PaneAsk> = variants<PaneAsk>({
   'revoke-token': [4, { publicKey }],
   'release-brake': [5, { forMs: uint(brakeReleaseMsMax) }],
   amend: [6, { change: charterChange }],
+  transfer: [8, { to: nodeNumber }],
   note: [7, { text: bytes(noteBytesMax), session: sessionId, since: counter, sequence: counter }],
 });
 

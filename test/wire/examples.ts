@@ -117,6 +117,7 @@ export const asks: Examples<PaneAsk> = {
   'revoke-token': { kind: 'revoke-token', publicKey },
   'release-brake': { kind: 'release-brake', forMs: 600_000 },
   amend: { kind: 'amend', change: { kind: 'epoch' } },
+  transfer: { kind: 'transfer', to: 2 },
   note: { kind: 'note', session: filled(8, 9), since: 7, sequence: 2, text: utf8('deployed v42') },
 };
 
