@@ -20,7 +20,15 @@ const sentences: Readonly<Partial<Record<MemberEvent['kind'], Sentence>>> = {
     isOwn === true
       ? `nobody answers this node by UDP, and they do by TCP: open UDP ${listed(textsIn(endpoints))} on this machine`
       : `${node} answers by TCP, not by UDP: open UDP ${listed(textsIn(endpoints))} between it and this node`,
+  'log-disk': ({ state, since }) => diskSentences[String(state)]?.(String(since)) ?? String(state),
   'datagrams-open': (_detail, node) => `${node} answers by UDP again`,
+};
+
+const diskSentences: Readonly<Record<string, (since: string) => string>> = {
+  full: (since) =>
+    `the disk of the event log is full since ${since}; free some space, until then this control node does not vote`,
+  slow: (since) => `the disk of the event log keeps a write waiting since ${since}`,
+  fine: () => 'the disk of the event log keeps up again',
 };
 
 /** Kinds without a sentence of their own are named values, less those that the name of the node says already. */

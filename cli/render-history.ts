@@ -31,6 +31,7 @@ const eventTones: Readonly<Record<string, Tone>> = {
   'accused-me': 'doubtful',
   down: 'bad',
   brake: 'doubtful',
+  'log-disk': 'doubtful',
   'datagrams-blocked': 'bad',
   'datagrams-open': 'good',
 };

@@ -21,7 +21,7 @@ import { pack, unpack } from '../../src/packed.ts';
 import { declarationOf } from '../../src/role/declaration.ts';
 import { type ConfiguredRole, Supervisor } from '../../src/role/supervisor.ts';
 import type { FolderLock } from '../../src/seam/file-system.ts';
-import type { LogStore, StoredLog } from '../../src/seam/log-store.ts';
+import type { LogStore, LogTrouble, StoredLog } from '../../src/seam/log-store.ts';
 import type { Logger } from '../../src/seam/logger.ts';
 import type { NodeSettings } from '../../src/settings/settings.ts';
 import { makeFolder } from '../../src/store/folder.ts';
@@ -229,9 +229,11 @@ class AgentStart {
     if (!keepsLog(identity)) {
       return { logStore: undefined, storedLog: undefined };
     }
-    const logStore = this.opened.add((log) => log.close(), openWriteAheadLog(this.folder.logFolder));
+    const onTrouble = (trouble: LogTrouble | undefined): void => this.node?.onLogTrouble(trouble);
+    const logStore = this.opened.add((log) => log.close(), openWriteAheadLog(this.folder.logFolder, { onTrouble }));
     const storedLog = await logStore.load();
     for (const repair of storedLog.repairs) this.options.log.warn('event log repaired', { repair });
+    if (storedLog.damage !== undefined) this.options.log.error('event log damaged', { damage: storedLog.damage });
     return { logStore, storedLog };
   }
 

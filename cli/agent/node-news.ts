@@ -41,6 +41,9 @@ function onEvent(event: MemberEvent, { node, events, streams, end, log, forget }
         end.resolve('this node does not belong to the cluster any more; join it again with a token'),
       );
       break;
+    case 'log-disk':
+      log.warn('log-disk', { reason: eventSentence(described) });
+      break;
     case 'brake':
       log.warn('brake', { reason: eventSentence(described) });
       break;

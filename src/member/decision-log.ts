@@ -13,14 +13,21 @@ import { encodeConfiguration } from '../raft/configuration.ts';
 import type { TransferBegun } from '../raft/contract.ts';
 import type { AddressedRaftMessage, RaftMessage } from '../raft/message.ts';
 import type { Raft } from '../raft/raft.ts';
-import { chainHash, type LogEntry, type LogSnapshot } from '../seam/log-store.ts';
+import { chainHash, type LogEntry, type LogSnapshot, type LogTrouble } from '../seam/log-store.ts';
 import { decodeCommand, encodeCommand } from '../wire/command.ts';
 import { type LogPage, logPageBytesMax, logPageEntriesMax } from '../wire/peer-message.ts';
 import type { Compaction } from './compaction.ts';
+import type { MemberInput } from './effect.ts';
 import type { Instant } from './instant.ts';
 import type { Outbox } from './outbox.ts';
 import type { RaftCourier } from './raft-courier.ts';
 
+/** A leader that is called so late, half an election timeout, … */
+export const lateTickMs = 375;
+/** … so many times … */
+export const lateTicksMax = 3;
+/** … within so long, hands the lead over. */
+export const lateWithinMs = 10_000;
 /** Proposals whose fate is open; one more is refused as busy. */
 export const proposalsMax = 4_096;
 
@@ -32,6 +39,8 @@ interface Proposal {
   readonly term: Term;
   readonly then: (verdict: Verdict, at: Instant) => void;
 }
+
+type DiskInput = Extract<MemberInput, { readonly kind: 'written' | 'compacted' | 'log-trouble' }>;
 
 export interface DecisionListeners {
   onApplied(index: LogIndex, command: Command, applied: Applied, at: Instant): void;
@@ -49,6 +58,8 @@ export class DecisionLog {
   private readonly listeners: DecisionListeners;
   private readonly compaction: Compaction;
   private readonly proposals = new Map<LogIndex, Proposal>();
+  /** When this leader was called so late, lately. */
+  private lateAtMs: readonly MonotonicMs[] = [];
   /** Messages that wait for the write in flight. */
   private afterWrite: readonly AddressedRaftMessage[] = [];
 
@@ -101,11 +112,43 @@ export class DecisionLog {
   }
 
   tick(at: Instant): void {
+    if (this.isTooLate(at)) this.raft.handOver(at.now);
     this.raft.tick(at.now);
     this.pump(at);
   }
 
-  onWritten(id: number, at: Instant): void {
+  /** A leader whose process does not get its turns makes everybody wait; a single pause is no reason to go. */
+  private isTooLate({ now }: Instant): boolean {
+    if (this.raft.role !== 'leader' || now - this.raft.nextTickAt() < lateTickMs) return false;
+    this.lateAtMs = [...this.lateAtMs.filter((lateMs) => now - lateMs <= lateWithinMs), now];
+    return this.lateAtMs.length >= lateTicksMax;
+  }
+
+  /** What the disk says of its work. */
+  onDisk(said: DiskInput, at: Instant): void {
+    switch (said.kind) {
+      case 'written':
+        this.onWritten(said.id, at);
+        break;
+      case 'compacted':
+        this.onCompacted(at);
+        break;
+      case 'log-trouble':
+        this.onTrouble(said.trouble, at);
+        break;
+      default:
+        unreachable(said);
+    }
+  }
+
+  /** A leader whose disk does not keep up hands the lead over; one that can reach nobody fitter goes on. */
+  private onTrouble(trouble: LogTrouble | undefined, at: Instant): void {
+    this.outbox.event({ kind: 'log-disk', state: trouble?.kind ?? 'fine', since: trouble?.since ?? at.wall });
+    if (trouble !== undefined) this.raft.handOver(at.now);
+    this.pump(at);
+  }
+
+  private onWritten(id: number, at: Instant): void {
     this.send(this.afterWrite, at);
     this.afterWrite = [];
     this.raft.persisted(id, at.now);
@@ -181,7 +224,7 @@ export class DecisionLog {
   }
 
   /** The snapshot is durable. */
-  onCompacted(at: Instant): void {
+  private onCompacted(at: Instant): void {
     const ended = this.compaction.end();
     // A leader's snapshot may have overtaken it meanwhile.
     if (ended !== undefined && ended.snapshot.index >= this.raft.firstIndex - 1) {

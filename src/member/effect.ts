@@ -1,7 +1,7 @@
 /** What goes into a member and what comes out of it: the whole of its outside world. */
 import type { HivemindError } from '../error.ts';
 import type { Endpoint, Epoch, Incarnation, LogIndex, NodeNumber, Seq, WallMs } from '../identity.ts';
-import type { LogSnapshot, LogWrite } from '../seam/log-store.ts';
+import type { LogSnapshot, LogTrouble, LogWrite } from '../seam/log-store.ts';
 import type { KnockOutcome, StreamPeer, StreamTarget } from '../seam/streams.ts';
 
 export type MemberInput =
@@ -16,6 +16,8 @@ export type MemberInput =
   | { readonly kind: 'written'; readonly id: number }
   /** The `remember` effect with this id is durable. */
   | { readonly kind: 'remembered'; readonly id: number }
+  /** The disk of the event log is full or slow, or nothing any more. */
+  | { readonly kind: 'log-trouble'; readonly trouble: LogTrouble | undefined }
   /** The `compact` effect is durable. */
   | { readonly kind: 'compacted' }
   /** How a `knock` effect ended. */
@@ -100,6 +102,8 @@ export type MemberEvent =
       readonly isOwn: boolean;
     }
   | { readonly kind: 'datagrams-open'; readonly number: NodeNumber }
+  /** The disk of the event log does not keep up, or does again (`fine`). */
+  | { readonly kind: 'log-disk'; readonly state: LogTrouble['kind'] | 'fine'; readonly since: WallMs }
   /** The charter was amended: the epoch, and who the control nodes are now. */
   | { readonly kind: 'amended'; readonly epoch: Epoch; readonly control: readonly NodeNumber[] }
   /** This node's view is another one now: so many of the cluster's members. */

@@ -171,10 +171,9 @@ export class Member {
         this.outbox.onResponse(input.id, input.outcome, at);
         break;
       case 'written':
-        this.pane?.log.onWritten(input.id, at);
-        break;
       case 'compacted':
-        this.pane?.log.onCompacted(at);
+      case 'log-trouble':
+        this.pane?.log.onDisk(input, at);
         break;
       case 'remembered':
         this.recollection.onRemembered(input.id, at);

@@ -14,7 +14,7 @@ import type { MemberOptions } from '../member/member-options.ts';
 import type { Outcome } from '../member/outbox.ts';
 import type { CancelTimer, Clock } from '../seam/clock.ts';
 import type { Datagrams } from '../seam/datagrams.ts';
-import type { LogStore } from '../seam/log-store.ts';
+import type { LogStore, LogTrouble } from '../seam/log-store.ts';
 import type { Logger } from '../seam/logger.ts';
 import { dialOutcomeOf, type StreamPeer, type Streams } from '../seam/streams.ts';
 import { rolePayload } from '../wire/peer-message.ts';
@@ -163,6 +163,10 @@ export class Node {
       this.pending.set(id, { from, beganAt: this.seams.clock.now(), resolve, reject });
       this.step({ kind: 'request', id, from, body });
     });
+  }
+
+  onLogTrouble(trouble: LogTrouble | undefined): void {
+    this.step({ kind: 'log-trouble', trouble });
   }
 
   /** A member's stream to this node broke without a goodbye: its process may have died. */
