@@ -149,8 +149,8 @@ export class Leadership {
     if (progress === undefined) return true;
     progress.onAnswered(answer.round, now);
     if (progress.believes(answer.lostLog, answer.round, this.round)) {
-      if (answer.accepted) progress.onAccepted(answer.matchIndex);
-      else progress.onRefused(answer.matchIndex);
+      if (answer.accepted) progress.onAccepted(answer.matchIndex, answer.round);
+      else progress.onRefused(answer.matchIndex, answer.round);
     }
     this.goOn(from, progress, now);
     return true;
@@ -164,7 +164,7 @@ export class Leadership {
     progress.onAnswered(answer.round, now);
     if (progress.believes(answer.lostLog, answer.round, this.round)) {
       const { snapshot } = progress;
-      if (answer.done) progress.onAccepted(answer.index);
+      if (answer.done) progress.onAccepted(answer.index, answer.round);
       else if (snapshot?.onAnswer(answer.index, answer.offset)) this.sendChunk(from, snapshot);
     }
     this.goOn(from, progress, now);

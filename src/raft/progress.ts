@@ -19,6 +19,8 @@ export class Progress {
   private next: LogIndex;
   private answeredRound = 0;
   private answeredAt: MonotonicMs;
+  /** The latest round in which it accepted something. */
+  private acceptedRound = 0;
   private transfer: OutgoingSnapshot | undefined;
   private loss: LossId = 0;
   /** The round in which `loss` was heard of: answers to it and those before may be from before the loss. */
@@ -89,7 +91,8 @@ export class Progress {
     this.answeredAt = now;
   }
 
-  onAccepted(matchIndex: LogIndex): void {
+  onAccepted(matchIndex: LogIndex, round: number): void {
+    this.acceptedRound = Math.max(this.acceptedRound, round);
     this.match = Math.max(this.match, matchIndex);
     while (this.inflight.length > 0 && (this.inflight[0] as LogIndex) <= this.match) this.inflight.shift();
     // An answer to what was sent before the snapshot, or to a heartbeat, does not end its way.
@@ -99,11 +102,15 @@ export class Progress {
     this.transfer = undefined;
   }
 
-  /** `hint` is where the follower says our logs may agree. Old news changes nothing. */
-  onRefused(hint: LogIndex): void {
-    const isOld = hint < this.match || (this.phase === 'probe' && hint >= this.next - 1);
-    if (isOld || this.phase === 'snapshot') return;
-    this.next = Math.min(this.next, hint + 1);
+  /**
+   * `hint` is where the follower says our logs may agree. Old news changes nothing. A hint below what it accepted is
+   * old too, unless its round is newer: a follower skips a whole term, though the first entries of it may be ours.
+   */
+  onRefused(hint: LogIndex, round: number): void {
+    const last = Math.max(hint, this.match);
+    const isOld = hint < this.match && round <= this.acceptedRound;
+    if (isOld || this.phase === 'snapshot' || (this.phase === 'probe' && last >= this.next - 1)) return;
+    this.next = Math.min(this.next, last + 1);
     this.backToProbing();
   }
 

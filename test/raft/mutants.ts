@@ -125,8 +125,8 @@ const replication: readonly Mutant[] = [
   {
     wrong: 'a refusal counts as an acknowledgement (CCF: commit on NACK)',
     file: 'leadership.ts',
-    from: 'else progress.onRefused(answer.matchIndex);',
-    to: 'else progress.onAccepted(Math.min(answer.matchIndex, this.log.lastIndex));',
+    from: 'else progress.onRefused(answer.matchIndex, answer.round);',
+    to: 'else progress.onAccepted(Math.min(answer.matchIndex, this.log.lastIndex), answer.round);',
   },
   {
     wrong: 'an early request that comes late takes away what came after it (CCF)',
@@ -159,6 +159,12 @@ const replication: readonly Mutant[] = [
     file: 'replica.ts',
     from: 'this.log.commitTo(Math.min(commitIndex, matchIndex));',
     to: 'this.log.commitTo(Math.min(commitIndex, this.log.lastIndex));',
+  },
+  {
+    wrong: 'a follower that skips a term which it has in part is never repaired',
+    file: 'progress.ts',
+    from: 'const isOld = hint < this.match && round <= this.acceptedRound;',
+    to: 'const isOld = hint < this.match;',
   },
   {
     wrong: 'entries are applied before they are durable here',

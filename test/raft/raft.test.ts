@@ -146,34 +146,44 @@ describe('progress', () => {
 
   test('the window bounds what is unanswered', () => {
     const progress = new Progress(1, 2, 0);
-    progress.onAccepted(0);
+    progress.onAccepted(0, 1);
     progress.onSent(3);
     progress.onSent(3);
     assert.equal(progress.mayTakeEntries, false);
-    progress.onAccepted(3);
+    progress.onAccepted(3, 1);
     assert.equal(progress.mayTakeEntries, true);
     assert.equal(progress.nextIndex, 7);
   });
 
   test('late and repeated answers take nothing back', () => {
     const progress = new Progress(9, 4, 0);
-    progress.onAccepted(8);
+    progress.onAccepted(8, 1);
     progress.onAnswered(5, 1);
-    progress.onAccepted(3);
-    progress.onRefused(2);
+    progress.onAccepted(3, 1);
+    progress.onRefused(2, 1);
     progress.onAnswered(4, 2);
     assert.deepEqual([progress.matchIndex, progress.nextIndex, progress.round], [8, 9, 5]);
     assert.equal(progress.isPipelining, true);
   });
 
+  test('a refusal that goes back behind what was accepted is old news, until it comes in a newer round', () => {
+    const progress = new Progress(9, 4, 0);
+    progress.onAccepted(8, 3);
+    progress.onSent(2);
+    progress.onRefused(5, 3);
+    assert.deepEqual([progress.nextIndex, progress.isPipelining], [11, true]);
+    progress.onRefused(5, 4);
+    assert.deepEqual([progress.nextIndex, progress.isPipelining, progress.matchIndex], [9, false, 8]);
+  });
+
   test('of many refusals for one loss, one asks for a new probe', () => {
     const progress = new Progress(1, 4, 0);
-    progress.onAccepted(4);
+    progress.onAccepted(4, 1);
     for (let sent = 0; sent < 4; sent++) progress.onSent(1);
-    progress.onRefused(5);
+    progress.onRefused(5, 1);
     assert.deepEqual([progress.nextIndex, progress.mayTakeEntries], [6, true]);
     progress.onSent(3);
-    progress.onRefused(5);
+    progress.onRefused(5, 1);
     assert.equal(progress.mayTakeEntries, false);
   });
 });

@@ -14,6 +14,7 @@
  * | `deliver` | all messages arrive, and all answers, until there are none; `deliver 1 2`: those from 1 to 2 now |
  * | `settle` | the same as `deliver`, told without the messages |
  * | `lose 1 2` | those on their way from 1 to 2 are lost |
+ * | `delay 1 2`, `arrive` | those on their way from 1 to 2 are late: they arrive on `arrive` |
  * | `isolate 3`, `heal` | what voter 3 sends and is sent is lost, until `heal` |
  * | `hold 2`, `finish 2` | writes of voter 2 hang from now on; the one in flight is durable |
  * | `crash 2`, `start 2` | what was not durable is lost |
@@ -47,6 +48,8 @@ class Scenario {
   private settings = raftSettingsDefault;
   private voters: TestVoter[] = [];
   private letters: Letter[] = [];
+  private readonly late: Letter[] = [];
+  private genesis = '';
   private readonly isolated = new Set<NodeNumber>();
   private readonly heldDisks = new Set<NodeNumber>();
   private now = 0;
@@ -72,6 +75,10 @@ class Scenario {
       this.lines = this.lines.filter((line) => !line.includes('→'));
     },
     lose: (words) => this.onArrival(words, (letter) => this.say(`lost: ${letterText(letter)}`)),
+    delay: (words) => this.onArrival(words, (letter) => this.late.push(letter)),
+    arrive: () => {
+      for (const letter of this.late.splice(0)) this.open(letter);
+    },
     isolate: ([number]) => this.isolated.add(Number(number)),
     heal: () => this.isolated.clear(),
     hold: ([number]) => this.heldDisks.add(Number(number)),
@@ -85,7 +92,7 @@ class Scenario {
     transfer: ([from, to]) => this.onTransfer(this.voter(from), (raft) => raft.transfer(Number(to), this.now)),
     'hand-over': ([from]) => this.onTransfer(this.voter(from), (raft) => raft.handOver(this.now)),
     show: () => {
-      for (const voter of this.voters) this.say(stateText(voter));
+      for (const voter of this.voters) this.say(stateText(voter, this.genesis));
     },
   };
 
@@ -114,6 +121,7 @@ class Scenario {
   private onVoters(count: number, all: number): void {
     const numbers = Array.from({ length: all }, (_, position) => position + 1);
     const configuration = votersOnly(...numbers.slice(0, count));
+    this.genesis = configurationText(configuration);
     const common = { configuration, settings: this.settings, random: this.random };
     this.voters = numbers.map((self) => new TestVoter({ self, ...common, ...this.stored.get(self) }, this.now));
     for (const voter of this.voters) voter.onReady = (ready) => this.tell(voter, ready);
@@ -286,12 +294,14 @@ function standingText({ raft }: TestVoter): string {
   return `${raft.role}${following}, term ${raft.term}${raft.isQuarantined ? ', in quarantine' : ''}`;
 }
 
-function stateText(voter: TestVoter): string {
+function stateText(voter: TestVoter, genesis: string): string {
   if (!voter.isUp) return `${voter.self} is down`;
   const { firstIndex, commitIndex } = voter.raft;
   const terms = voter.raft.entriesFrom(firstIndex, Number.MAX_SAFE_INTEGER).map(({ term }) => term);
   const log = `${firstIndex === 1 ? '' : `from ${firstIndex}: `}${terms.join(' ') || 'empty'}`;
-  return `${voter.self} is ${standingText(voter)}, log ${log}, commit ${commitIndex}`;
+  const configuration = configurationText(voter.raft.configuration);
+  const changed = configuration === genesis ? '' : `, ${configuration}`;
+  return `${voter.self} is ${standingText(voter)}, log ${log}, commit ${commitIndex}${changed}`;
 }
 
 function writeText({ self, writing }: TestVoter): string {

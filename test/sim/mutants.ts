@@ -26,21 +26,21 @@ interface Mutant {
 const mutants: readonly Mutant[] = [
   {
     wrong: 'a vote is answered before it is persisted',
-    file: 'raft/raft.ts',
+    file: 'raft/election.ts',
     from: "this.ready.promise(from, { kind: 'vote-answer'",
     to: "this.ready.send(from, { kind: 'vote-answer'",
   },
   {
     wrong: 'a vote is forgotten over a crash',
-    file: 'raft/raft.ts',
+    file: 'raft/election.ts',
     from: 'this.hardState = options.hardState;',
     to: 'this.hardState = { term: options.hardState.term, votedFor: 0 };',
   },
   {
     wrong: 'an append is answered before it is durable',
     file: 'raft/raft.ts',
-    from: "this.ready.promise(to, { kind: 'append-answer'",
-    to: "this.ready.send(to, { kind: 'append-answer'",
+    from: 'this.ready.promise(from, { ...this.replica.onAppend(request), term: this.term });',
+    to: 'this.ready.send(from, { ...this.replica.onAppend(request), term: this.term });',
   },
   {
     wrong: 'entries of older terms are committed by counting',
