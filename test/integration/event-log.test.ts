@@ -69,6 +69,7 @@ describe('who follows the log', () => {
       follower('log', '--follow', '--from', '1', '-n', 'atlas'),
       follower('log', '--follow', '--from', '1', '-n', 'c1'),
     ];
+    await cluster.until('both follow', () => ofMember.entries.length > 0 && ofControl.entries.length > 0);
     const { session } = await cluster.ask('atlas', { kind: 'open-session' });
     let sequence = 0;
     /** As an application does that lost an answer: the same turn again, through whoever answers. */
