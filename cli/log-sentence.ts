@@ -35,9 +35,16 @@ const reasons: Readonly<Record<RemovalReason, string>> = {
 /** Kinds that this version does not know are shown as they are. */
 export function logSentence(entry: LocalLogEntry): string {
   const { kind, detail } = entry;
+  if (kind === 'voters') return votersSentence(detail);
   if (entry.at === undefined) return `a leader opens term ${entry.term}`;
   if (Object.hasOwn(sentences, kind)) return sentences[kind as Command['kind']](detail);
   return detailText(detail) || nothing;
+}
+
+function votersSentence({ voters, learners, outgoing }: Detail): string {
+  const follow = textsIn(learners).length > 0 ? `; ${namesIn(learners)} follow` : '';
+  const before = textsIn(outgoing).length > 0 ? `, and still ${namesIn(outgoing)}` : '';
+  return `${namesIn(voters)} vote${before}${follow}`;
 }
 
 /** Characters of a key that tell it from others. */

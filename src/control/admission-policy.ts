@@ -60,6 +60,9 @@ function judgeToken(state: ControlState, request: JoinRequest, at: WallMs): Refu
 }
 
 function judgeTokenRoles(token: TokenRecord, request: JoinRequest): Refusal | undefined {
+  if (request.roles.length > 1 && request.roles.some(({ name }) => name === controlRole)) {
+    return refusal('roles-not-allowed', 'A control node performs no other role; join with --role control alone.');
+  }
   const allows = (name: string): boolean =>
     token.roles.includes(name) || (token.roles.length === 0 && name !== controlRole);
   const beyond = request.roles.map((role) => role.name).filter((name) => !allows(name));
@@ -107,9 +110,6 @@ function judgeRoles(state: ControlState, request: JoinRequest): Refusal | undefi
   const names = request.roles.map((role) => role.name);
   if (names.length === 0 || new Set(names).size !== names.length) {
     return refusal('roles-not-allowed', 'A node joins with one or more different roles; name them with --role.');
-  }
-  if (names.includes(controlRole) && names.length > 1) {
-    return refusal('roles-not-allowed', 'A control node performs no other role; join with --role control alone.');
   }
   return judgeDeclarations(state, request) ?? judgeStatement(state, request);
 }

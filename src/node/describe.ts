@@ -7,6 +7,7 @@ import { endpointText, type NodeNumber, wallText } from '../identity.ts';
 import type { MemberEvent } from '../member/effect.ts';
 import type { Instant } from '../member/instant.ts';
 import type { Member } from '../member/member.ts';
+import { decodeConfiguration } from '../raft/configuration.ts';
 import type { LogEntry } from '../seam/log-store.ts';
 import { decodeCommand } from '../wire/command.ts';
 import type { MemberLine } from '../wire/peer-message.ts';
@@ -99,9 +100,23 @@ function describeValue(member: Member, name: string, value: unknown): unknown {
   return value;
 }
 
+/** Who votes from here on; while `outgoing` is not empty, a majority of those before is needed as well. */
+function describeConfiguration({ directory }: Member, { index, term, payload }: LogEntry): LocalLogEntry {
+  const configuration = decodeConfiguration(payload);
+  const names = (numbers: readonly NodeNumber[] = []): readonly string[] =>
+    numbers.map((each) => directory.nameOf(each));
+  const detail = {
+    voters: names(configuration?.voters),
+    learners: names(configuration?.learners),
+    outgoing: names(configuration?.outgoing),
+  };
+  return { index, term, kind: 'voters', detail };
+}
+
 /** A committed entry for people; signatures and keys are left out. */
 export function describeEntry(member: Member, entry: LogEntry): LocalLogEntry {
   const { index, term } = entry;
+  if (entry.kind === 'configuration') return describeConfiguration(member, entry);
   if (entry.kind === 'opening') return { index, term, kind: 'leader-elected', detail: {} };
   const command = decodeCommand(entry.payload);
   if (command === undefined) return { index, term, kind: 'unknown', detail: {} };

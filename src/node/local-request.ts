@@ -1,6 +1,6 @@
 /** Reads what a program on this machine sent over the unix socket: checked like any other bytes from outside. */
 import { u48Max } from '../bytes.ts';
-import { bool, type Codec, type Fields, list, Malformed, text, uint, word } from '../codec.ts';
+import { bool, type Codec, type Fields, list, Malformed, text, uint } from '../codec.ts';
 import { brakeReleaseMsMax } from '../control/apply.ts';
 import { noteBytesMax } from '../control/command.ts';
 import { HivemindError } from '../error.ts';
@@ -28,6 +28,17 @@ const tags: Codec<Readonly<Record<string, string>>> = {
   },
 };
 
+const controlChanges = ['promote', 'demote'] as const;
+/** By its word: what comes over the socket is written by hand, too. */
+const controlChange: Codec<(typeof controlChanges)[number]> = {
+  write: (value) => value,
+  read(value) {
+    const change = controlChanges.find((each) => each === value);
+    if (change === undefined) throw new Malformed();
+    return change;
+  },
+};
+
 const fieldsOf: Table = {
   status: {},
   members: {},
@@ -49,7 +60,7 @@ const fieldsOf: Table = {
   'set-tags': { set: tags, drop: list(tagKey, tagsMax) },
   brake: {},
   'advance-epoch': {},
-  'change-control': { change: word('promote', 'demote'), name },
+  'change-control': { change: controlChange, name },
   'transfer-lead': { name },
   'release-brake': { forMs: uint(brakeReleaseMsMax) },
 };

@@ -5,9 +5,10 @@ import { stateHash } from '../control/state-snapshot.ts';
 import type { LogIndex, NodeNumber, Term } from '../identity.ts';
 import type { DecisionLog } from '../member/decision-log.ts';
 import type { AppendAnswer, RaftMessage } from '../raft/message.ts';
-import type { LogEntry, StoredLog } from '../seam/log-store.ts';
+import type { LogEntry } from '../seam/log-store.ts';
 import { decodeCommand } from '../wire/command.ts';
 import { violated } from './invariant-violation.ts';
+import type { SimDisk } from './sim-disk.ts';
 import type { SimNode } from './sim-node.ts';
 import type { Suspicions } from './suspicions.ts';
 
@@ -55,7 +56,7 @@ export class PaneInvariants {
   /** Nothing is promised that a crash could take back. */
   checkMessage(node: SimNode, to: NodeNumber, message: RaftMessage): void {
     if (message.kind === 'pre-vote-request' || message.kind === 'pre-vote-answer') return;
-    const { hardState } = node.disk.load();
+    const { hardState } = node.disk.stored;
     if (hardState.term < message.term) violated('a term is durable before it is spoken of', node, `${message.term}`);
     if (message.kind === 'vote-answer' && message.granted) {
       this.countVote(node, message.term, to);
@@ -66,7 +67,7 @@ export class PaneInvariants {
   }
 
   private checkPromise(node: SimNode, { term, matchIndex }: AppendAnswer): void {
-    const stored = node.disk.load();
+    const stored = node.disk.stored;
     const last = lastIndexOf(stored);
     if (stored.hardState.term === term && last < matchIndex) {
       violated('entries are durable before they are answered', node, `${matchIndex} of ${last}`);
@@ -143,7 +144,7 @@ export class PaneInvariants {
     const { voters, outgoing } = raft.configuration;
     for (const set of [voters, outgoing]) {
       const disks = this.nodes().filter(({ number }) => set.includes(number));
-      const holders = disks.filter(({ disk }) => isStored(disk.load(), index, term)).length;
+      const holders = disks.filter(({ disk }) => isStored(disk.stored, index, term)).length;
       if (holders * 2 > set.length || set.length === 0) continue;
       violated('committed entries are on a majority of disks', node, `index ${index} on ${holders} of ${set.length}`);
     }
@@ -161,12 +162,12 @@ export class PaneInvariants {
   }
 }
 
-function lastIndexOf({ snapshot, entries }: StoredLog): LogIndex {
+function lastIndexOf({ snapshot, entries }: SimDisk['stored']): LogIndex {
   return Math.max(snapshot?.index ?? 0, entries.at(-1)?.index ?? 0);
 }
 
 /** As an entry, or in a snapshot. */
-function isStored({ snapshot, entries }: StoredLog, index: LogIndex, term: Term): boolean {
+function isStored({ snapshot, entries }: SimDisk['stored'], index: LogIndex, term: Term): boolean {
   if (index <= (snapshot?.index ?? 0)) return true;
   return entries[index - (entries[0]?.index ?? 0)]?.term === term;
 }

@@ -34,6 +34,9 @@ export class LivenessFailure extends Error {
   }
 }
 
+/** Few, so that a run takes snapshots, and nodes that were away get them. */
+const snapshotEveryEntries = 8;
+
 /** Every fifth seed has five control nodes, the others three. */
 function sizesOf(seed: number): { readonly controlNodes: number; readonly members: number } {
   return seed % 5 === 0 ? { controlNodes: 5, members: 3 } : { controlNodes: 3, members: 4 };
@@ -41,7 +44,7 @@ function sizesOf(seed: number): { readonly controlNodes: number; readonly member
 
 /** @throws InvariantViolation or LivenessFailure, which name what broke */
 export function runSeed(seed: number, { thorough = false }: SeedOptions = {}): SeedReport {
-  const run = new FaultRun({ seed, thorough, ...sizesOf(seed) });
+  const run = new FaultRun({ seed, thorough, snapshotEveryEntries, ...sizesOf(seed) });
   const { cluster } = run;
   cluster.network.faults = roughLink;
   // The last member joins when a restart finds it stopped.

@@ -6,6 +6,7 @@ import type { RoleDeclaration } from '../certificate/join-request.ts';
 import { type JoinToken, parseToken, tokenText } from '../certificate/token.ts';
 import { seedBytes, signingKeyFrom } from '../crypto.ts';
 import { type Endpoint, endpointText, type LogIndex, type MonotonicMs } from '../identity.ts';
+import { snapshotEveryEntries } from '../member/compaction.ts';
 import type { MemberEffect } from '../member/effect.ts';
 import type { Member } from '../member/member.ts';
 import type { Outcome } from '../member/outbox.ts';
@@ -24,6 +25,8 @@ export interface SimClusterOptions {
   readonly members: number;
   /** See `InvariantsOptions`. */
   readonly thorough?: boolean;
+  /** Entries between two snapshots of the event log; as in production by default. */
+  readonly snapshotEveryEntries?: number;
   /** Sees what each step of each node did, after the invariants. */
   readonly onStep?: (node: SimNode, effects: readonly MemberEffect[]) => void;
 }
@@ -58,9 +61,11 @@ export class SimCluster {
   private readonly onStep: (node: SimNode, effects: readonly MemberEffect[]) => void;
   private readonly everyNode: SimNode[] = [];
   private readonly byEndpoint = new Map<string, SimNode>();
+  private readonly snapshotEvery: number;
 
   constructor(options: SimClusterOptions) {
     this.random = seededRandom(options.seed);
+    this.snapshotEvery = options.snapshotEveryEntries ?? snapshotEveryEntries;
     this.network = new SimNetwork(this.timeline, this.random);
     this.control = Array.from({ length: options.controlNodes }, (_, position) =>
       this.create({ name: `c${position + 1}`, roles: [] }),
@@ -190,6 +195,7 @@ export class SimCluster {
         timeline: this.timeline,
         network: this.network,
         random: this.random,
+        snapshotEveryEntries: this.snapshotEvery,
         at: (wanted) => this.byEndpoint.get(endpointText(wanted)),
         observe: (observed, effects) => {
           this.invariants.check(observed, effects);

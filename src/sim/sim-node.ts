@@ -37,6 +37,7 @@ export interface SimWorld {
   readonly timeline: Timeline;
   readonly network: SimNetwork;
   readonly random: Random;
+  readonly snapshotEveryEntries: number;
   at(endpoint: Endpoint): SimNode | undefined;
   /** Called after every step of a node, with what it did. */
   observe(node: SimNode, effects: readonly MemberEffect[]): void;
@@ -52,9 +53,6 @@ interface Identity {
   readonly genesis: Genesis;
   readonly number: NodeNumber;
 }
-
-/** Few, so that runs of some seconds take snapshots, and nodes that were away get them. */
-export const snapshotEveryEntries = 8;
 
 export class SimNode implements StreamEnd {
   readonly name: string;
@@ -165,7 +163,7 @@ export class SimNode implements StreamEnd {
         storedLog,
         swim: swimDefaults,
         reapAfterMs: 0,
-        snapshotEveryEntries,
+        snapshotEveryEntries: this.world.snapshotEveryEntries,
         bootSeed: random.bytes(seedBytes),
         endpoints: [this.endpoint],
       },

@@ -248,14 +248,16 @@ describe('a name', () => {
 });
 
 describe('roles', () => {
-  test('are one or more, each once, and never control', () => {
+  test('are one or more, each once; control comes alone, and by a token that names it', () => {
     const pane = new Pane();
     pane.refuse(pane.begin({ roles: [] }), 'roles-not-allowed');
     pane.refuse(pane.begin({ roles: [role('host'), role('host')] }), 'roles-not-allowed');
     const sentence = pane.refuse(pane.begin({ roles: [role('host'), role('control')] }), 'roles-not-allowed');
-    assert.match(sentence, /does not make a control node/);
+    assert.match(sentence, /performs no other role/);
+    const unnamed = pane.refuse(pane.begin({ roles: [role('control')] }), 'roles-not-allowed');
+    assert.match(unnamed, /admits all roles but control/);
     pane.change(createToken({ roles: ['control'] }));
-    pane.refuse(pane.begin({ token: tokenSeed, roles: [role('control')] }), 'roles-not-allowed');
+    pane.change(pane.begin({ token: tokenSeed, roles: [role('control')] }));
   });
 
   test('are declared alike by everybody, those who are pending included (HM-17)', () => {

@@ -4,8 +4,10 @@ import { describe, test } from 'node:test';
 import { toHex, utf8 } from '../../src/bytes.ts';
 import { stateHash } from '../../src/control/state-snapshot.ts';
 import type { SimCluster } from '../../src/sim/sim-cluster.ts';
-import { type SimNode, snapshotEveryEntries } from '../../src/sim/sim-node.ts';
+import type { SimNode } from '../../src/sim/sim-node.ts';
 import { becomesWhole, nodeOf, wholeCluster } from './scene.ts';
+
+const snapshotEveryEntries = 8;
 
 /** So many notes, one after another. */
 function write(cluster: SimCluster, count: number): void {
@@ -31,7 +33,7 @@ function stateOf({ member }: SimNode): string {
 }
 
 describe('a log of more entries than stay between two snapshots', () => {
-  const cluster = wholeCluster({ members: 2 });
+  const cluster = wholeCluster({ members: 2, snapshotEveryEntries });
   const away = nodeOf(cluster, 'c3');
 
   test('is cut short on every control node, and read from its snapshot on at a start', () => {
