@@ -15,7 +15,7 @@ import type { Outbox } from './outbox.ts';
  * A control pane's timing: below etcd's 1,000 ms, so that a leader that died is replaced within two seconds, and
  * still seven heartbeats long, so that a busy machine does not lose its leader.
  */
-const paneTiming: RaftSettings = { ...raftSettingsDefault, electionTimeoutMs: 750 };
+const paneTiming: RaftSettings = { ...raftSettingsDefault, electionTimeoutMs: 750, commitAnnounceMs: 10 };
 
 /**
  * Nothing for a member without a log.

@@ -63,9 +63,9 @@ export class RaftCourier {
   }
 }
 
-/** Nothing repeats these within a heartbeat. */
-function isPrecious(message: RaftMessage): boolean {
-  return message.kind === 'append-request' ? message.entries.length > 0 : message.kind !== 'append-answer';
+/** Nothing repeats these within a heartbeat. One lost append holds nothing up while other followers have it. */
+function isPrecious({ kind }: RaftMessage): boolean {
+  return kind !== 'append-request' && kind !== 'append-answer';
 }
 
 function entriesBytesOf(message: RaftMessage): number {

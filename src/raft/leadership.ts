@@ -51,6 +51,8 @@ export class Leadership {
   private wantsRound = false;
   private majorityAt: MonotonicMs;
   private beatAt: MonotonicMs;
+  /** When a new commit index is told that no append has carried. */
+  private announceAt: MonotonicMs = Number.POSITIVE_INFINITY;
   private transfer: Transfer | undefined;
 
   constructor(options: LeadershipOptions) {
@@ -65,8 +67,9 @@ export class Leadership {
     this.followConfiguration(options.now);
   }
 
-  get nextBeatAt(): MonotonicMs {
-    return this.beatAt;
+  /** When `tick` is of use: at the latest with the next beat. */
+  get nextTickAt(): MonotonicMs {
+    return Math.min(this.beatAt, this.announceAt);
   }
 
   /** A majority heard this leader at this time, at least; to begin with, when it was elected. */
@@ -135,10 +138,23 @@ export class Leadership {
     for (const [to, progress] of this.followers) this.replicateTo(to, progress);
   }
 
-  /** Tells followers of a new commit index now, rather than with the next heartbeat. */
-  announceCommit(): void {
+  /** Followers are to hear of a new commit index before the next heartbeat, with an append if there is one. */
+  announceCommit(now: MonotonicMs): void {
+    this.announceAt = Math.min(this.announceAt, now + this.settings.commitAnnounceMs);
+    if (this.settings.commitAnnounceMs === 0) this.announce();
+  }
+
+  /** Does what is due: a heartbeat, or the news of a commit. */
+  tick(now: MonotonicMs): void {
+    if (now >= this.beatAt) this.beat(now);
+    if (now >= this.announceAt) this.announce();
+  }
+
+  private announce(): void {
+    this.announceAt = Number.POSITIVE_INFINITY;
     for (const [to, progress] of this.followers) {
-      if (!this.replicateTo(to, progress) && progress.isPipelining) this.append(to, progress);
+      if (this.replicateTo(to, progress) || !progress.isPipelining) continue;
+      if (progress.toldCommit < this.log.commitIndex || this.settings.commitAnnounceMs === 0) this.append(to, progress);
     }
   }
 
@@ -268,6 +284,7 @@ export class Leadership {
     const { term, round } = this;
     const { commitIndex } = this.log;
     const { lossSeen } = progress;
+    progress.toldCommit = commitIndex;
     this.ready.speak(to, { kind: 'append-request', term, ...previous, commitIndex, round, lossSeen, entries });
   }
 

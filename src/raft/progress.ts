@@ -27,6 +27,9 @@ export class Progress {
   private lossRound = 0;
 
   /** `now`: the follower counts as heard when its leader begins. */
+  /** The commit index that the last append to it carried. */
+  toldCommit: LogIndex = 0;
+
   constructor(nextIndex: LogIndex, inflightMax: number, now: MonotonicMs) {
     this.next = nextIndex;
     this.inflightMax = inflightMax;

@@ -136,7 +136,7 @@ export class Raft {
 
   /** The time by which `tick` wants to be called; other calls may change it. */
   nextTickAt(): MonotonicMs {
-    return this.leadership?.nextBeatAt ?? this.election.nextTimeoutAt;
+    return this.leadership?.nextTickAt ?? this.election.nextTimeoutAt;
   }
 
   /** Does what is due: heartbeats, elections, stepping down. Calling it early or late does no harm. */
@@ -295,7 +295,7 @@ export class Raft {
   private tickLeader(leadership: Leadership): void {
     const hasMajority = this.now - leadership.majorityHeardAt <= this.settings.electionTimeoutMs;
     if (!hasMajority || this.election.diskHangs(this.now)) this.becomeFollower(this.term, undefined);
-    else if (this.now >= leadership.nextBeatAt) leadership.beat(this.now);
+    else leadership.tick(this.now);
     this.advance();
   }
 
@@ -372,7 +372,7 @@ export class Raft {
     // majority may yet be replaced (§3.6.2 and figure 3.7).
     if (agreedIndex <= this.commitIndex || this.log.termAt(agreedIndex) !== this.term) return;
     this.log.commitTo(agreedIndex);
-    leadership.announceCommit();
+    leadership.announceCommit(this.now);
     this.settleConfiguration(leadership);
   }
 

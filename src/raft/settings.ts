@@ -17,6 +17,11 @@ export interface RaftSettings {
   readonly uncommittedBytesMax: number;
   /** Append requests with entries on their way to one follower, unanswered. Default 16. */
   readonly inflightMessagesMax: number;
+  /**
+   * For so long followers are not told of a new commit index alone: the next append may carry it. Default 0: they are
+   * told at once.
+   */
+  readonly commitAnnounceMs: number;
   /** Bytes of a snapshot in one message. Default 64 KiB; one is on its way to a follower at a time. */
   readonly snapshotChunkBytes: number;
 }
@@ -29,5 +34,6 @@ export const raftSettingsDefault: RaftSettings = {
   uncommittedEntriesMax: 4096,
   uncommittedBytesMax: 8 * 1024 * 1024,
   inflightMessagesMax: 16,
+  commitAnnounceMs: 0,
   snapshotChunkBytes: 64 * 1024,
 };

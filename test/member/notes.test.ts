@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { toHex, utf8 } from '../../src/bytes.ts';
+import { turnsKept } from '../../src/control/client-sessions.ts';
 import type { Note } from '../../src/control/command.ts';
 import { noteBytesMax } from '../../src/control/command.ts';
 import type { LogIndex } from '../../src/identity.ts';
@@ -158,6 +159,10 @@ describe('notes through faults', () => {
         // Up to a handful are under way at a time, each of them twice.
         for (const _copy of [1, 2]) send(cluster, ask(sequence), indexes);
         cluster.run(cluster.random.below(300));
+        // One that lags 64 behind its session's newest would be refused, and nobody could tell whether it was taken.
+        const isOldTold = (): boolean =>
+          [...told].every(([each, { size }]) => size > 0 || each > sequence - turnsKept / 2);
+        assert(cluster.runUntil(isOldTold, 60_000), `note ${sequence} overtook one that got no answer`);
         if (sequence % 15 === 0) disturb(cluster);
       }
       cluster.network.faults = calmLink;

@@ -30,6 +30,7 @@ const settings: RaftSettings = {
   uncommittedEntriesMax: 16,
   uncommittedBytesMax: 200,
   inflightMessagesMax: 3,
+  commitAnnounceMs: 0,
   snapshotChunkBytes: 16,
 };
 
@@ -90,7 +91,8 @@ class Simulation {
   constructor(seed: number) {
     this.random = seededRandom(seed);
     this.isTight = this.random.below(2) === 0;
-    const limits = this.isTight ? { messageEntriesMax: 1, inflightMessagesMax: 1 } : {};
+    const tight = this.isTight ? { messageEntriesMax: 1, inflightMessagesMax: 1 } : {};
+    const limits = { ...tight, commitAnnounceMs: seed % 3 === 0 ? 5 : 0 };
     const count = voterCounts[seed % voterCounts.length] as number;
     this.isChanging = this.random.below(2) === 0;
     this.isLossy = count >= votersOfLossyMin && this.random.below(3) === 0;
