@@ -226,7 +226,8 @@ export class Detector {
   }
 
   private ask(member: Member, ownRound: boolean, now: MonotonicMs): Doubt {
-    const isStranger = !this.heard.has(member.number);
+    // Whether control nodes are there has to be known soon, and they do not come by the dozen.
+    const isStranger = !this.heard.has(member.number) && !this.seams.neighbourhood.isControl(member.number);
     const doubt = new Doubt(member, { ownRound, isStranger }, this.seams.settings, this.health.stretch, now);
     this.doubts.set(member.number, doubt);
     this.ping(member.number);

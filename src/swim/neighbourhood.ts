@@ -69,6 +69,10 @@ export class Neighbourhood {
     return this.watched;
   }
 
+  isControl(number: NodeNumber): boolean {
+    return this.control.includes(number);
+  }
+
   /** Who judges a member: its observers, or the control nodes when those are all down. Where everybody is known. */
   jurorsOf(subject: NodeNumber): readonly NodeNumber[] {
     const observers = this.rings.observersOf(subject);

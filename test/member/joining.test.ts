@@ -88,7 +88,8 @@ describe('a denied join leaves no trace in any member, and the caller gets the r
   const { publicKey } = cluster.tokenFrom(dnsOnlySeed).key;
   const notAfter = simulationBeganAt + 3_600_000;
   cluster.ask(nodeOf(cluster, 'c1'), { kind: 'create-token', publicKey, roles: ['dns'], notAfter, usesMax: 0 });
-  cluster.run(15_000);
+  // Until everybody has heard everybody's own word of where it is.
+  cluster.run(60_000);
 
   for (const through of ['c1', 'm1']) {
     for (const { why, code, name = 'late', roles = [host], token = () => cluster.token } of denials) {
