@@ -100,8 +100,9 @@ function judgeWish(state: ControlState, request: JoinRequest): Refusal | undefin
   if (state.members.size + state.pending.size >= membersMax) {
     return refusal('refused', `The cluster has ${membersMax} members, the most that it admits; remove some first.`);
   }
-  if (state.nextNumber > numbersMax) {
-    return refusal('refused', `This cluster has admitted ${numbersMax} nodes, the most of one epoch; make a new one.`);
+  if (state.members.size + state.pending.size + state.removed.size >= numbersMax) {
+    const sentence = `${numbersMax} numbers are in use or remembered as removed, the most of one epoch; `;
+    return refusal('refused', `${sentence}begin the next with \`hivemind epoch advance\`.`);
   }
   return undefined;
 }

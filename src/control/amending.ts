@@ -3,6 +3,7 @@
  * is to be signed, the second brings the signatures of a majority of those who are in force before it.
  */
 import { assembleCertificate, majorityOf, type Share, verifyShare } from '../certificate/certificate.ts';
+import { amendmentsMax } from '../certificate/charter.ts';
 import { controlNodesMax } from '../certificate/genesis.ts';
 import type { Amendment } from '../certificate/statement.ts';
 import { sha256 } from '../crypto.ts';
@@ -16,20 +17,26 @@ export const amendmentLifeMs = 60_000;
 
 /** What is asked for: these control nodes from now on, or the next epoch. */
 export type CharterChange =
-  | { readonly kind: 'control-set'; readonly numbers: readonly NodeNumber[] }
+  /** `base`: the amendments that the asker knew of, so that two who ask at once do not undo each other. */
+  | { readonly kind: 'control-set'; readonly numbers: readonly NodeNumber[]; readonly base: number }
   | { readonly kind: 'epoch' };
 
+/** Amendments that are kept for changes of the control set, when epochs have taken all others. */
+export const amendmentsReserve = 64;
 /** The next epoch begins by itself when so many removed numbers are remembered by everybody, … */
 export const epochRemovedMax = 1_000;
 /** … or so many entries were decided in this one, … */
 export const epochEntriesMax = 1_000_000;
+/** … but never sooner after the one before than this, nor with nothing to forget; */
+export const epochAgeMsMin = 3_600_000;
 /** … or it is so old, by the time of the log, and there is anything to forget. */
 export const epochAgeMsMax: number = 30 * 86_400_000;
 
 /** Whether it is time for the next epoch. */
 export function isEpochDue({ removed, epochSince, appliedIndex, at }: ControlState): boolean {
+  if (removed.size === 0 || at - epochSince.at < epochAgeMsMin) return false;
   if (removed.size >= epochRemovedMax || appliedIndex - epochSince.index >= epochEntriesMax) return true;
-  return removed.size > 0 && at - epochSince.at >= epochAgeMsMax;
+  return at - epochSince.at >= epochAgeMsMax;
 }
 
 /** Why a change cannot be, or nothing. The pane asks before it proposes, too. */
@@ -37,7 +44,16 @@ export function judgeChange(state: ControlState, change: CharterChange): Refusal
   if (state.amending !== undefined) {
     return { code: 'busy', sentence: 'The charter is being amended already; ask again in a moment.' };
   }
-  return change.kind === 'control-set' ? judgeControlSet(state, change.numbers) : undefined;
+  const reserve = change.kind === 'epoch' ? amendmentsReserve : 0;
+  if (state.charter.length >= amendmentsMax - reserve) {
+    return { code: 'refused', sentence: `The charter has ${state.charter.length} amendments, the most that it takes.` };
+  }
+  if (change.kind === 'epoch') return undefined;
+  if (change.base === state.charter.length) return judgeControlSet(state, change.numbers);
+  return {
+    code: 'refused',
+    sentence: 'The charter has changed meanwhile; look at `hivemind control ls`, and ask again.',
+  };
 }
 
 function judgeControlSet(state: ControlState, numbers: readonly NodeNumber[]): Refusal | undefined {

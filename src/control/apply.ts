@@ -183,6 +183,9 @@ function onBeginRemoval(state: ControlState, command: BeginRemoval): Applied {
   if (state.isControl(command.number)) {
     return ignored('refused', `${member.name} is a control node; take it out of the control set first.`);
   }
+  if (isBeingPromoted(state, command.number)) {
+    return ignored('busy', `${member.name} is about to become a control node; ask again in a moment.`);
+  }
   if (command.reason === 'reaped' && member.status !== 'down') {
     return ignored('refused', `${member.name} has come back meanwhile.`);
   }
@@ -192,6 +195,11 @@ function onBeginRemoval(state: ControlState, command: BeginRemoval): Applied {
   state.dropMember(number);
   state.removed.set(number, { statement, certificate: undefined });
   return changed({ kind: 'removing', member }, { kind: 'signatures-wanted', statement });
+}
+
+function isBeingPromoted({ amending }: ControlState, number: NodeNumber): boolean {
+  const statement = amending?.statement;
+  return statement?.kind === 'control-set' && statement.nodes.some((node) => node.number === number);
 }
 
 function onCompleteRemoval(state: ControlState, command: CompleteRemoval): Applied {
@@ -240,8 +248,8 @@ function onCompleteAmendment(state: ControlState, { shares }: CompleteAmendment)
   if (amending === undefined) return ignored('not-found', 'The charter is not being amended.');
   const amendment = certifyAmendment(state, amending.statement, shares);
   if (amendment === undefined) return ignored('refused', 'A majority of control nodes has not signed.');
-  if (state.charter.amend(amendment) !== 'amended') return ignored('refused', 'The charter takes no more amendments.');
   state.amending = undefined;
+  if (state.charter.amend(amendment) !== 'amended') return changed({ kind: 'amendment-withdrawn' });
   if (amending.statement.kind === 'epoch') {
     state.epochSince = { index: state.appliedIndex, at: state.at, members: amending.members };
     state.forgetRemoved(amending.members);

@@ -7,7 +7,7 @@ import { toHex } from '../bytes.ts';
 import { Charter } from '../certificate/charter.ts';
 import type { Genesis } from '../certificate/genesis.ts';
 import type { JoinRequest, RoleDeclaration } from '../certificate/join-request.ts';
-import type { AdmitStatement, Amendment, RemoveStatement } from '../certificate/statement.ts';
+import type { AdmitStatement, Amendment, RemoveStatement, Statement } from '../certificate/statement.ts';
 import type { Epoch, LogIndex, NodeNumber, WallMs } from '../identity.ts';
 import { type AdmittedMember, newcomer } from './admitted-member.ts';
 import { Claims } from './claims.ts';
@@ -221,10 +221,20 @@ export class ControlState {
     return [...this.charter.controlSet.signingKeys.keys()];
   }
 
+  /** What the control nodes are still to sign. */
+  get unsigned(): readonly Statement[] {
+    const removals = [...this.removed.values()].filter(({ certificate }) => certificate === undefined);
+    const about = [...this.pending.values(), ...removals, ...(this.amending === undefined ? [] : [this.amending])];
+    return about.map(({ statement }) => statement);
+  }
+
   /** A new epoch has begun: who was removed before it is known by not being among these numbers. */
   forgetRemoved(members: Uint8Array): void {
     const kept = new Set(decodeNumbers(members, numbersMax));
-    for (const number of [...this.removed.keys()]) if (!kept.has(number)) this.removed.delete(number);
+    for (const [number, { certificate }] of [...this.removed]) {
+      // One that is still to be signed has to come to its end.
+      if (!kept.has(number) && certificate !== undefined) this.removed.delete(number);
+    }
   }
 
   // — pending admissions —

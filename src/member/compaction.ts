@@ -61,7 +61,7 @@ export class Compaction {
   end(): CompactionStep | undefined {
     const ended = this.underWay;
     this.underWay = undefined;
-    if (ended === undefined) return undefined;
+    if (ended === undefined || ended.snapshot.index <= (this.newest?.index ?? 0)) return undefined;
     this.kept = beginningBehind(this.newest);
     this.newest = ended.snapshot;
     return ended;

@@ -95,7 +95,7 @@ export class ControlPane {
     this.courier = new RaftCourier({ directory, outbox, sendDatagram: parts.sendDatagram });
     const listeners = {
       onApplied: this.onApplied.bind(this),
-      onRestored: (later: Instant) => takeOver(state, membership, later),
+      onRestored: (later: Instant) => this.takeOver(later),
     };
     const compaction = new Compaction(parts.snapshot, parts.snapshotEveryEntries);
     this.log = new DecisionLog({ raft, state, outbox, courier: this.courier, listeners, compaction });
@@ -117,7 +117,13 @@ export class ControlPane {
 
   /** Once the member is complete: what a snapshot says of the others stands before any entry. */
   begin(at: Instant): void {
-    if (this.state.appliedIndex > 0) takeOver(this.state, this.membership, at);
+    if (this.state.appliedIndex > 0) this.takeOver(at);
+  }
+
+  private takeOver(at: Instant): void {
+    const { state } = this;
+    takeOver(state, this.membership, at);
+    this.signatures.restart(state.unsigned, undefined, at);
   }
 
   get state(): ControlState {

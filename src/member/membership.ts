@@ -210,8 +210,12 @@ export class Membership {
 
   /** A removal brought by gossip counts only with its certificate; whether it does. */
   onRemoval(certificate: Uint8Array, at: Instant): boolean {
-    const verified = this.directory.charter.verify(certificate);
+    const { charter } = this.directory;
+    const verified = charter.verify(certificate);
     if (verified?.statement.kind !== 'remove') return false;
+    // Whoever signed before could go on for ever; what they removed in their time is known from the pane.
+    const { controlSet, epoch } = verified.statement;
+    if (controlSet !== charter.controlSet.index || epoch !== charter.epoch) return false;
     this.remove(verified.statement.number, undefined, at);
     return true;
   }

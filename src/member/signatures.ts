@@ -51,6 +51,12 @@ export class Signatures {
     this.repeatAt = Math.min(this.repeatAt, at.now + shareRepeatMs);
   }
 
+  /** The state was replaced: exactly these are still to be signed. */
+  restart(statements: readonly Statement[], leader: NodeNumber | undefined, at: Instant): void {
+    for (const open of [this.wanted, this.shares, this.proposedAt]) open.clear();
+    for (const statement of statements) this.want(statement, leader, at);
+  }
+
   /** The certificate about this subject stands, or was given up. */
   settle(subject: NodeNumber): void {
     this.wanted.delete(subject);

@@ -4,7 +4,7 @@ import type { ControlState } from '../control/control-state.ts';
 import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
 
-/** What the pane does not know is forgotten; what it knows stands as it says. */
+/** Whom the pane no longer knows is forgotten; whom it knows stands as it says. */
 export function takeOver(state: ControlState, membership: Membership, at: Instant): void {
   const { directory } = membership;
   membership.logIndex = state.appliedIndex;
@@ -18,5 +18,9 @@ export function takeOver(state: ControlState, membership: Membership, at: Instan
     membership.learn(record, status, incarnation, at);
     membership.correct({ number, incarnation, status }, at);
   }
-  for (const { number } of directory.list()) if (!state.members.has(number)) membership.remove(number, undefined, at);
+  for (const { number } of directory.list()) {
+    // Who was admitted behind the snapshot is known from elsewhere: its entry is still to come.
+    const isOut = number < state.nextNumber && !state.members.has(number) && !state.pending.has(number);
+    if (isOut) membership.remove(number, undefined, at);
+  }
 }

@@ -38,20 +38,29 @@ export class Voters {
   amendmentFor(change: CharterChange, at: Instant): Command | HivemindError {
     const refusal = judgeChange(this.state, change);
     if (refusal !== undefined) return new HivemindError(refusal.code, refusal.sentence);
-    const unfit = change.kind === 'control-set' ? this.judge(change.numbers) : undefined;
+    const unfit = change.kind === 'control-set' ? this.judge(change.numbers, at) : undefined;
     return unfit ?? { kind: 'begin-amendment', at: at.wall, change };
   }
 
-  /** Why these cannot be the control nodes now, or nothing. */
-  private judge(numbers: readonly NodeNumber[]): HivemindError | undefined {
+  /**
+   * Why these cannot be the control nodes now, or nothing. Who signs changes first, so whatever keeps them from voting
+   * has to be known before; the way back to fewer of those who vote is always open.
+   */
+  private judge(numbers: readonly NodeNumber[], { now }: Instant): HivemindError | undefined {
     const { voters, learners, outgoing } = this.raft.configuration;
-    if (outgoing.length > 0 || !this.isInStep) {
+    const isWayBack = numbers.every((number) => voters.includes(number));
+    if (outgoing.length > 0 || !(this.isInStep || isWayBack)) {
       return new HivemindError('busy', 'The control nodes are being changed already; ask again in a moment.');
     }
     const stranger = numbers.find((number) => !voters.includes(number) && !learners.includes(number));
-    if (stranger === undefined) return undefined;
-    const name = this.state.members.get(stranger)?.name ?? `#${stranger}`;
-    return new HivemindError('refused', `${name} does not follow the event log yet; ask again in a moment.`);
+    if (stranger !== undefined) {
+      const name = this.state.members.get(stranger)?.name ?? `#${stranger}`;
+      return new HivemindError('refused', `${name} does not follow the event log yet; ask again in a moment.`);
+    }
+    if (sameNumbers(numbers, voters)) return undefined;
+    const objection = this.raft.objectionTo({ voters: numbers, learners: this.othersThan(numbers) }, now);
+    if (objection === undefined) return undefined;
+    return new HivemindError('refused', `The control nodes stay as they are: ${objection}.`);
   }
 
   /** Whether it votes, or is asked to go on voting until a change is complete. */

@@ -331,7 +331,8 @@ export class LocalService {
     if (numbers.length === 0) {
       throw new HivemindError('refused', `${name} is the last control node; promote another one first.`);
     }
-    const ask = { kind: 'amend', change: { kind: 'control-set', numbers } } as const;
+    const base = this.node.member.directory.charter.length;
+    const ask = { kind: 'amend', change: { kind: 'control-set', numbers, base } } as const;
     return { index: await this.node.ask<LogIndex>((member, then, at) => member.ask(ask, then, at)) };
   }
 

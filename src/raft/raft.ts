@@ -15,7 +15,7 @@ import type { LogIndex, MonotonicMs, NodeNumber, Term } from '../identity.ts';
 import type { EntryKind, LogEntry, LogSnapshot } from '../seam/log-store.ts';
 import { isPlausible } from './bounds.ts';
 import { encodeConfiguration, isVoter, type RaftConfiguration } from './configuration.ts';
-import { completed, planChange, type WantedConfiguration } from './configuration-change.ts';
+import { completed, type PlannedChange, planChange, type WantedConfiguration } from './configuration-change.ts';
 import type { NotLeader, Proposed, RaftOptions, ReadBegun, Refused, TransferBegun } from './contract.ts';
 import { Election, type RaftRole } from './election.ts';
 import { Leadership } from './leadership.ts';
@@ -199,16 +199,27 @@ export class Raft {
     this.now = now;
     const { leadership } = this;
     if (leadership === undefined) return this.notLeader();
+    const planned = this.planned(wanted, leadership);
+    if (planned.kind === 'refused') return planned;
+    return this.tryAppend(leadership, 'configuration', [encodeConfiguration(planned.configuration)]);
+  }
 
-    const planned = planChange(wanted, {
+  /** Why such a change would be refused now, as the end of a sentence; nothing when it could begin. */
+  objectionTo(wanted: WantedConfiguration, now: MonotonicMs): string | undefined {
+    this.now = now;
+    if (this.leadership === undefined) return 'this control node does not lead';
+    const planned = this.planned(wanted, this.leadership);
+    return planned.kind === 'refused' ? planned.reason : undefined;
+  }
+
+  private planned(wanted: WantedConfiguration, leadership: Leadership): PlannedChange {
+    return planChange(wanted, {
       self: this.self,
       configuration: this.configuration,
       isSettled: this.commitIndex >= Math.max(this.log.configurations.newestIndex, leadership.openingIndex),
       lastIndex: this.lastIndex,
-      matchIndex: (follower) => leadership.reachedBy(follower, now),
+      matchIndex: (follower) => leadership.reachedBy(follower, this.now),
     });
-    if (planned.kind === 'refused') return planned;
-    return this.tryAppend(leadership, 'configuration', [encodeConfiguration(planned.configuration)]);
   }
 
   /**

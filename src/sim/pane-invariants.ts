@@ -141,7 +141,7 @@ export class PaneInvariants {
 
   /** Committed means on the disks of a majority, not in its memories; so a minority commits nothing. */
   private checkDurable(node: SimNode, { raft }: DecisionLog, { index, term }: LogEntry): void {
-    const { voters, outgoing } = raft.configuration;
+    const { voters, outgoing } = raft.configurationAt(index);
     for (const set of [voters, outgoing]) {
       const disks = this.nodes().filter(({ number }) => set.includes(number));
       const holders = disks.filter(({ disk }) => isStored(disk.stored, index, term)).length;

@@ -18,7 +18,7 @@ const shares = list(share, controlNodesMax);
 const conviction: Codec<Conviction> = record<Conviction>({ number: nodeNumber, incarnation });
 
 export const charterChange: Codec<CharterChange> = variants<CharterChange>({
-  'control-set': [1, { numbers: list(nodeNumber, controlNodesMax) }],
+  'control-set': [1, { numbers: list(nodeNumber, controlNodesMax), base: counter }],
   epoch: [2, {}],
 });
 

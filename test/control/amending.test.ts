@@ -2,7 +2,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { toHex } from '../../src/bytes.ts';
-import { amendmentLifeMs, epochAgeMsMax, epochRemovedMax, isEpochDue } from '../../src/control/amending.ts';
+import {
+  amendmentLifeMs,
+  epochAgeMsMax,
+  epochAgeMsMin,
+  epochRemovedMax,
+  isEpochDue,
+} from '../../src/control/amending.ts';
 import { applyCommand } from '../../src/control/apply.ts';
 import type { Command } from '../../src/control/command.ts';
 import { decodeNumbers, numbersMax } from '../../src/control/number-set.ts';
@@ -16,7 +22,7 @@ type Undated = Parameters<Pane['apply']>[0];
 const nextEpoch: Undated = { kind: 'begin-amendment', change: { kind: 'epoch' } };
 
 function controlNodes(...numbers: readonly NodeNumber[]): Undated {
-  return { kind: 'begin-amendment', change: { kind: 'control-set', numbers } };
+  return { kind: 'begin-amendment', change: { kind: 'control-set', numbers, base: 0 } };
 }
 
 /** The command that completes the amendment under way, signed by these. */
@@ -93,7 +99,7 @@ describe('the next epoch (HM-11)', () => {
     assert(!isEpochDue(state), 'there is nothing to forget');
     remove(4);
     assert(isEpochDue(state));
-    state.at = foundedAt;
+    state.at = foundedAt + epochAgeMsMin;
     assert(!isEpochDue(state));
     for (let number = 5; number < 4 + epochRemovedMax; number++) remove(number);
     assert(isEpochDue(state));

@@ -114,7 +114,9 @@ const noteStep = fc.record({ session: fc.nat(3), sequence: fc.integer({ min: 1, 
 const amendStep: fc.Arbitrary<Step> = fc
   .oneof(
     fc.constant({ kind: 'epoch' } as const),
-    fc.subarray([1, 2, 3, 4], { minLength: 1 }).map((numbers): CharterChange => ({ kind: 'control-set', numbers })),
+    fc
+      .tuple(fc.subarray([1, 2, 3, 4], { minLength: 1 }), fc.nat(3))
+      .map(([numbers, base]): CharterChange => ({ kind: 'control-set', numbers, base })),
   )
   .map(
     (change): Step =>

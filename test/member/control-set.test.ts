@@ -38,9 +38,9 @@ function joined(cluster: SimCluster, name: string): SimNode {
   return node;
 }
 
-const changeTo = (...numbers: readonly NodeNumber[]): PaneAsk => ({
+const changeTo = (cluster: SimCluster, ...numbers: readonly NodeNumber[]): PaneAsk => ({
   kind: 'amend',
-  change: { kind: 'control-set', numbers },
+  change: { kind: 'control-set', numbers, base: cluster.leader?.member?.pane?.state.charter.length ?? 0 },
 });
 
 /** Everybody holds these for the control nodes, and they are those who vote. */
@@ -70,7 +70,7 @@ describe('a node that joins with the role control', () => {
       cluster.leader?.member?.pane?.log.raft.configuration.learners.join() === `${fourth.number}`;
     assert(cluster.runUntil(isFollowing, 10_000));
     assert.deepEqual(nodeOf(cluster, 'm1').member?.directory.controlNumbers(), [1, 2, 3]);
-    assert.equal(asked(cluster, changeTo(1, 2, 3, fourth.number)), undefined);
+    assert.equal(asked(cluster, changeTo(cluster, 1, 2, 3, fourth.number)), undefined);
     areControlNodes(cluster, 1, 2, 3, fourth.number);
     becomesWhole(cluster);
   });
@@ -78,7 +78,7 @@ describe('a node that joins with the role control', () => {
   test('takes the place of one that is demoted, removed and gone', () => {
     const fourth = nodeOf(cluster, 'c4');
     assert.equal(asked(cluster, { kind: 'remove', number: 3 })?.code, 'refused', 'it still votes');
-    assert.equal(asked(cluster, changeTo(1, 2, fourth.number)), undefined);
+    assert.equal(asked(cluster, changeTo(cluster, 1, 2, fourth.number)), undefined);
     areControlNodes(cluster, 1, 2, fourth.number);
     const third = nodeOf(cluster, 'c3');
     assert.equal(asked(cluster, { kind: 'remove', number: 3 }), undefined);
@@ -128,7 +128,7 @@ test('a member that was away while all control nodes were exchanged finds the ne
     [1, 2, fourth.number],
     [1, fourth.number, fifth.number],
   ]) {
-    cluster.runUntil(() => asked(cluster, changeTo(...set)) === undefined, 20_000);
+    cluster.runUntil(() => asked(cluster, changeTo(cluster, ...set)) === undefined, 20_000);
     cluster.run(20_000);
   }
   areControlNodes(cluster, 1, fourth.number, fifth.number);

@@ -44,7 +44,7 @@ export const commands: Examples<Command> = {
   return: { kind: 'return', at, number: 4, incarnation: 1 },
   'release-brake': { kind: 'release-brake', at, until: at + 1 },
   note: { kind: 'note', at, by: 4, session: filled(8, 9), since: 7, sequence: 2, text: utf8('deployed v42') },
-  'begin-amendment': { kind: 'begin-amendment', at, change: { kind: 'control-set', numbers: [1, 2, 7] } },
+  'begin-amendment': { kind: 'begin-amendment', at, change: { kind: 'control-set', numbers: [1, 2, 7], base: 3 } },
   'complete-amendment': { kind: 'complete-amendment', at, shares },
   'withdraw-amendment': { kind: 'withdraw-amendment', at },
 };
