@@ -38,8 +38,10 @@ export class Suspicions {
       const observers = leader.member?.membership.swim.jurorsOf(number) ?? [];
       const jurors = observers.filter((observer) => live.has(observer));
       const suspecting = jurors.filter((juror) => this.suspects(juror, number, leader.time.now)).length;
-      // The jury leaves out jurors that are reported themselves when it would come to nothing with them.
-      const sound = jurors.filter((juror) => !this.isDoubted(juror, all, leader));
+      // The jury leaves out jurors that are reported themselves when it would come to nothing with them. Of those who
+      // doubt a juror it may have heard nobody; whom it heard accuse is surely one of its jurors.
+      const { now } = leader.time;
+      const sound = jurors.filter((juror) => this.suspects(juror, number, now) || !this.isDoubted(juror, all, leader));
       if (suspecting * 2 > jurors.length || (sound.length > 0 && suspecting * 2 > sound.length)) continue;
       violated('a majority convicts', leader, `#${number} is suspected by ${suspecting} of ${jurors.length}`);
     }

@@ -96,8 +96,9 @@ describe('sick members', () => {
   });
 
   test('that lose 80 % of what arrives are convicted, and nobody else', () => {
-    const { missed, falseDowns, falseConvictions, convictions } = play('ingress', 1, { nodes: 300 });
-    assert.deepEqual([missed, falseDowns, falseConvictions, convictions], [0, 0, 0, 10]);
+    const { missed, falseDowns, falseConvictions, convictions, returns } = play('ingress', 1, { nodes: 300 });
+    // One that answers by luck for long enough is back, and is convicted again.
+    assert.deepEqual([missed, falseDowns, falseConvictions, convictions - returns], [0, 0, 0, 10]);
   });
 
   test('are none where all links lose 30 %', () => {
