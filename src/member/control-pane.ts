@@ -261,13 +261,7 @@ export class ControlPane {
     switch (ask.kind) {
       case 'remove':
         if (this.state.removed.has(ask.number)) return 'stands already';
-        if (this.state.isControl(ask.number) || this.voters.votes(ask.number)) return this.votes(ask.number);
-        return {
-          kind: 'begin-removal',
-          ...dated,
-          number: ask.number,
-          reason: ask.number === from ? 'left' : 'removed',
-        };
+        return this.voters.objectionToRemoval(ask.number) ?? removalOf(from, ask.number, at);
       case 'return':
         return this.returnOf(from, ask.incarnation, at);
       case 'create-token':
@@ -294,12 +288,6 @@ export class ControlPane {
     const begun = this.log.transfer(to, at);
     const sentence = begun.kind === 'refused' ? begun.reason : 'this control node does not lead';
     return begun.kind === 'begun' ? 'stands already' : new HivemindError('refused', `The lead stays: ${sentence}.`);
-  }
-
-  /** Refused without an entry, as well. */
-  private votes(number: NodeNumber): HivemindError {
-    const name = this.state.members.get(number)?.name ?? `#${number}`;
-    return new HivemindError('refused', `${name} is a control node; \`hivemind control demote ${name}\` comes first.`);
   }
 
   /** A return that cannot be is refused without an entry: whoever believes itself down for nothing asks often. */
@@ -448,4 +436,8 @@ export class ControlPane {
     if (!brake.on) return { on: false, since: 0, accused: [], releasedUntil };
     return { on: true, since: this.brakeSince, accused: brake.accused, releasedUntil };
   }
+}
+
+function removalOf(from: NodeNumber, number: NodeNumber, at: Instant): Command {
+  return { kind: 'begin-removal', at: at.wall, number, reason: number === from ? 'left' : 'removed' };
 }

@@ -63,10 +63,12 @@ export class Voters {
     return new HivemindError('refused', `The control nodes stay as they are: ${objection}.`);
   }
 
-  /** Whether it votes, or is asked to go on voting until a change is complete. */
-  votes(number: NodeNumber): boolean {
+  /** Why a member cannot be removed, or nothing: whoever signs or votes has to be demoted first. */
+  objectionToRemoval(number: NodeNumber): HivemindError | undefined {
     const { voters, outgoing } = this.raft.configuration;
-    return voters.includes(number) || outgoing.includes(number);
+    if (![...voters, ...outgoing].includes(number) && !this.state.isControl(number)) return undefined;
+    const name = this.state.members.get(number)?.name ?? `#${number}`;
+    return new HivemindError('refused', `${name} is a control node; \`hivemind control demote ${name}\` comes first.`);
   }
 
   /** On the way there: nobody votes who did not follow before, so a new one is a learner first. */
