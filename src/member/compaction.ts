@@ -1,5 +1,4 @@
 /** When the event log is cut short: a snapshot of the applied state takes the place of the entries before it. */
-
 import type { LogIndex } from '../identity.ts';
 import { chainStart, type LogEntry, type LogSnapshot } from '../seam/log-store.ts';
 
@@ -27,7 +26,6 @@ export class Compaction {
   private newest: LogSnapshot | undefined;
   private underWay: CompactionStep | undefined;
   private bytes = 0;
-
   private readonly everyEntries: number;
 
   /** @param newest the snapshot that the log was opened with */

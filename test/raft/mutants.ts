@@ -11,22 +11,10 @@
  * alone, so there is no code that could have them.
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { type Mutant, tryMutants } from '../house/mutation.ts';
 
-const root = join(import.meta.dirname, '..', '..');
 /** A mutant that makes a cluster spin for ever is caught as well. */
 const runMsMax = 120_000;
-
-interface Mutant {
-  /** What the machine then does wrong. */
-  readonly wrong: string;
-  /** Below src/raft. */
-  readonly file: string;
-  readonly from: string;
-  readonly to: string;
-}
 
 const votesAndTerms: readonly Mutant[] = [
   {
@@ -482,23 +470,6 @@ const transfersAndLosses: readonly Mutant[] = [
 
 const mutants = [...votesAndTerms, ...replication, ...snapshots, ...reads, ...configurations, ...transfersAndLosses];
 
-/** The sources with one thing wrong, in a folder of their own. */
-function plant({ file, from, to }: Mutant): string {
-  const folder = mkdtempSync(join(tmpdir(), 'hivemind-mutant-'));
-  for (const part of ['src', 'test/raft', 'package.json']) {
-    cpSync(join(root, part), join(folder, part), { recursive: true });
-  }
-  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
-  const path = join(folder, 'src/raft', file);
-  const text = readFileSync(path, 'utf8');
-  if (text.split(from).length !== 2) throw new Error(`src/raft/${file} does not hold this exactly once: ${from}`);
-  writeFileSync(
-    path,
-    text.replace(from, () => to),
-  );
-  return folder;
-}
-
 /** What one test file says of the mutant; nothing when it finds nothing. */
 function verdictOf(folder: string, file: string): string | undefined {
   const command = ['--import', 'tsx', '--test', '--test-reporter=tap', `test/raft/${file}`];
@@ -513,19 +484,9 @@ function verdictOf(folder: string, file: string): string | undefined {
   return verdict;
 }
 
-function tryMutant(mutant: Mutant): boolean {
-  const folder = plant(mutant);
-  try {
-    const fate = verdictOf(folder, 'raft-random.test.ts') ?? verdictOf(folder, 'scenario.test.ts');
-    process.stdout.write(`${mutant.wrong.padEnd(88)} ${fate ?? 'SURVIVES'}\n`);
-    return fate !== undefined;
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
-
-const [wanted = ''] = process.argv.slice(2);
-const tried = mutants.filter(({ wrong }) => wrong.includes(wanted));
-const caught = tried.filter(tryMutant).length;
-process.stdout.write(`${caught} of ${tried.length} mutants are caught\n`);
-process.exitCode = tried.length > 0 && caught === tried.length ? 0 : 1;
+tryMutants({
+  mutants,
+  below: 'src/raft',
+  tests: ['test/raft'],
+  fateIn: (folder) => verdictOf(folder, 'raft-random.test.ts') ?? verdictOf(folder, 'scenario.test.ts'),
+});

@@ -6,22 +6,11 @@
  * the night. Ends with exit code 1 when a mutant survives.
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { type Mutant, tryMutants } from '../house/mutation.ts';
 
-const root = join(import.meta.dirname, '..', '..');
 /** Seeds that a mutant must survive to count as alive, and how many run in one process. */
 const seedsMax = 200;
 const seedsAtOnce = 10;
-
-interface Mutant {
-  /** What the product then does wrong. */
-  readonly wrong: string;
-  readonly file: string;
-  readonly from: string;
-  readonly to: string;
-}
 
 const mutants: readonly Mutant[] = [
   {
@@ -75,8 +64,8 @@ const mutants: readonly Mutant[] = [
   {
     wrong: 'a removed number is accepted again',
     file: 'member/directory.ts',
-    from: 'if (number !== claimed || this.removed.has(number) || this.isControl(number)) return undefined;',
-    to: 'if (this.isControl(number)) return undefined;',
+    from: 'if (number !== claimed || this.removed.has(number)) return undefined;',
+    to: 'if (number !== claimed && number < 0) return undefined;',
   },
   {
     wrong: 'a joiner is shown before its admission is complete',
@@ -90,8 +79,8 @@ const mutants: readonly Mutant[] = [
   {
     wrong: 'an uncommitted entry is shown',
     file: 'member/decision-log.ts',
-    from: 'const last = this.state.appliedIndex;',
-    to: 'const last = this.raft.lastIndex;',
+    from: 'Math.max(0, this.state.appliedIndex - first + 1)',
+    to: 'Math.max(0, this.raft.lastIndex - first + 1)',
   },
   {
     wrong: 'a proposal counts as decided when it is written down',
@@ -128,8 +117,8 @@ const mutants: readonly Mutant[] = [
   {
     wrong: 'one observer too few convicts',
     file: 'swim/jury.ts',
-    from: 'return Math.floor(live.length / 2) + 1;',
-    to: 'return Math.floor(live.length / 2);',
+    from: 'return Math.floor(jurors / 2) + 1;',
+    to: 'return Math.floor(jurors / 2);',
   },
   {
     wrong: 'a convicted member stays down for ever',
@@ -140,54 +129,22 @@ const mutants: readonly Mutant[] = [
   {
     wrong: 'what was missed is never compared',
     file: 'member/pane-client.ts',
-    from: 'if (this.mismatches >= 2) this.pullDigest(from, at);',
-    to: 'if (this.mismatches >= 200) this.pullDigest(from, at);',
+    from: 'if (this.mismatches >= mismatchesMax) this.pullDigest(from, at);',
+    to: 'if (this.mismatches >= 100 * mismatchesMax) this.pullDigest(from, at);',
   },
 ];
 
-/** The sources with one thing wrong, in a folder of their own. */
-function plant({ file, from, to }: Mutant): string {
-  const folder = mkdtempSync(join(tmpdir(), 'hivemind-mutant-'));
-  cpSync(join(root, 'src'), join(folder, 'src'), { recursive: true });
-  cpSync(join(root, 'package.json'), join(folder, 'package.json'));
-  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
-  const path = join(folder, 'src', file);
-  const text = readFileSync(path, 'utf8');
-  if (text.split(from).length !== 2) throw new Error(`src/${file} does not hold this exactly once: ${from}`);
-  writeFileSync(
-    path,
-    text.replace(from, () => to),
-  );
-  return folder;
-}
-
 /** The first seed that fails, and how; nothing when all pass. */
-function firstFailure(folder: string): { readonly seed: number; readonly how: string } | undefined {
+function firstFailure(folder: string): string | undefined {
   for (let first = 1; first <= seedsMax; first += seedsAtOnce) {
     const command = ['--import', 'tsx', 'src/sim/replay.ts', `${first}`, `${seedsAtOnce}`];
     const { status, stderr } = spawnSync(process.execPath, command, { cwd: folder, encoding: 'utf8' });
     if (status === 0) continue;
     const [, how = '', replay = ''] = /^([^\n]+)\n(?:.*\n)*?replay: npm run sim -- (\d+)/m.exec(stderr) ?? [];
     if (replay === '') throw new Error(`the mutant does not run:\n${stderr}`);
-    return { seed: Number(replay), how };
+    return `seed ${replay}: ${how}`;
   }
   return undefined;
 }
 
-function tryMutant(mutant: Mutant): boolean {
-  const folder = plant(mutant);
-  try {
-    const failure = firstFailure(folder);
-    const fate = failure === undefined ? 'SURVIVES' : `seed ${failure.seed}: ${failure.how}`;
-    process.stdout.write(`${mutant.wrong.padEnd(68)} ${fate}\n`);
-    return failure !== undefined;
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
-
-const [wanted = ''] = process.argv.slice(2);
-const tried = mutants.filter(({ wrong }) => wrong.includes(wanted));
-const caught = tried.filter(tryMutant).length;
-process.stdout.write(`${caught} of ${tried.length} mutants are caught\n`);
-process.exitCode = tried.length > 0 && caught === tried.length ? 0 : 1;
+tryMutants({ mutants, below: 'src', tests: [], fateIn: firstFailure });

@@ -1,7 +1,6 @@
 /** The log on simulated files: crashes at every step, and every way in which a disk breaks its word. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { HivemindError } from '../../src/error.ts';
 import type { StoredLog } from '../../src/seam/log-store.ts';
 import { type Random, seededRandom } from '../../src/seam/random.ts';
 import { PowerFailure, SimFileSystem } from '../../src/sim/sim-file-system.ts';
@@ -11,6 +10,7 @@ import { segmentHeaderBytes } from '../../src/store/wal-record.ts';
 import { removeFiles, WalWriter } from '../../src/store/wal-writer.ts';
 import { entriesFrom, entryAt, inWords, logStoreConformance } from '../conformance/log-store.ts';
 import { inShort, type LogAction, type LogImage, LogModel } from './log-model.ts';
+import { failsWith } from './refusal.ts';
 import { storeInThisThread } from './store-in-this-thread.ts';
 
 const folder = '/log';
@@ -174,10 +174,6 @@ function surviveRot(seed: number): boolean {
   const healed = writerOn(files).load();
   assert.deepEqual([healed.damage, healed.entries.length], [undefined, again.entries.length + 1], where);
   return true;
-}
-
-function failsWith(code: string, sentence: RegExp): (thrown: unknown) => boolean {
-  return (thrown) => thrown instanceof HivemindError && thrown.code === code && sentence.test(thrown.message);
 }
 
 describe('a sync that fails', () => {

@@ -3,7 +3,6 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { HivemindError } from '../../src/error.ts';
 import { chainHash, chainStart, type LogSnapshot } from '../../src/seam/log-store.ts';
 import { seededRandom } from '../../src/seam/random.ts';
 import { SimFileSystem } from '../../src/sim/sim-file-system.ts';
@@ -12,6 +11,7 @@ import { checkLog } from '../../src/store/log-check.ts';
 import { logSnapshotFileName, saveLogSnapshot } from '../../src/store/log-snapshot.ts';
 import { WalWriter } from '../../src/store/wal-writer.ts';
 import { entriesFrom } from '../conformance/log-store.ts';
+import { failsWith } from './refusal.ts';
 
 const folder = '/log';
 const options = { folder, segmentBytesMax: 500, spareBytes: 0 };
@@ -40,15 +40,6 @@ function snapshotOf(known: Partial<LogSnapshot>): LogSnapshot {
 
 function segmentsOf(files: SimFileSystem): readonly string[] {
   return files.list(folder).filter((name) => name.endsWith('.log'));
-}
-
-function failsWith(code: string, sentence: RegExp): (thrown: unknown) => boolean {
-  return (thrown) => {
-    assert(thrown instanceof HivemindError, String(thrown));
-    assert.equal(thrown.code, code);
-    assert.match(thrown.message, sentence);
-    return true;
-  };
 }
 
 describe('the check of a log', () => {

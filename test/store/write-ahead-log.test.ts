@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { HivemindError } from '../../src/error.ts';
 import {
   chainHash,
   chainStart,
@@ -22,6 +21,7 @@ import { logSnapshotFileName } from '../../src/store/log-snapshot.ts';
 import { segmentBytesDefault, WalWriter } from '../../src/store/wal-writer.ts';
 import { openWriteAheadLog } from '../../src/store/write-ahead-log.ts';
 import { entriesFrom, entryAt, logStoreConformance } from '../conformance/log-store.ts';
+import { failsWith } from './refusal.ts';
 import { storeInThisThread } from './store-in-this-thread.ts';
 
 async function temporaryFolder(): Promise<string> {
@@ -60,15 +60,6 @@ function loadOnce(folder: string): StoredLog {
   const log = writer.load();
   writer.close();
   return log;
-}
-
-function failsWith(code: string, sentence: RegExp): (thrown: unknown) => boolean {
-  return (thrown) => {
-    assert(thrown instanceof HivemindError, String(thrown));
-    assert.equal(thrown.code, code);
-    assert.match(thrown.message, sentence);
-    return true;
-  };
 }
 
 describe('the folder of a write-ahead log', () => {
