@@ -199,12 +199,13 @@ export class DecisionLog {
   /** Carries out what the machine wants done now. */
   pump(at: Instant): void {
     for (let ready = this.raft.takeReady(); ready !== undefined; ready = this.raft.takeReady()) {
+      // First what others can begin to work on: they write while this node does.
+      this.send(ready.sendNow, at);
       if (ready.write !== undefined) {
         const { id, ...write } = ready.write;
         this.afterWrite = ready.sendAfterWrite;
         this.outbox.push({ kind: 'write', id, write });
       }
-      this.send(ready.sendNow, at);
       if (ready.restore !== undefined) this.restore(ready.restore, at);
       for (const entry of ready.committed) this.apply(entry, at);
       if (ready.recovered) this.outbox.push({ kind: 'heal' });

@@ -6,7 +6,7 @@ import { unreachable } from '../assert.ts';
 import { encode } from '../codec.ts';
 import type { MachineLoad } from '../control/keep-alive.ts';
 import { HivemindError, toHivemindError } from '../error.ts';
-import type { Endpoint, Epoch, NodeNumber } from '../identity.ts';
+import type { Endpoint, Epoch, MonotonicMs, NodeNumber } from '../identity.ts';
 import type { MemberEffect, MemberEvent, MemberInput } from '../member/effect.ts';
 import type { Instant } from '../member/instant.ts';
 import { Member } from '../member/member.ts';
@@ -60,6 +60,7 @@ export class Node {
   private streams: Streams | undefined;
   private roleDoor: RoleDoor | undefined;
   private cancelTimer: CancelTimer = () => {};
+  private tickPlannedAt: MonotonicMs = Number.POSITIVE_INFINITY;
   private cancelLoad: CancelTimer = () => {};
   private nextRequestId = 1;
   private stopped = false;
@@ -317,13 +318,17 @@ export class Node {
 
   // — time —
 
+  /** A timer that is not needed any more finds nothing to do, and plans the next: cheaper than a new one each step. */
   private planTick(): void {
-    this.cancelTimer();
-    if (this.stopped) return;
     const at = this.member.nextTickAt();
-    if (at === Number.POSITIVE_INFINITY) return;
+    if (this.stopped || at >= this.tickPlannedAt) return;
+    this.cancelTimer();
+    this.tickPlannedAt = at;
     const delayMs = Math.max(0, Math.ceil(at - this.seams.clock.now()));
-    this.cancelTimer = this.seams.clock.after(delayMs, () => this.step({ kind: 'tick' }));
+    this.cancelTimer = this.seams.clock.after(delayMs, () => {
+      this.tickPlannedAt = Number.POSITIVE_INFINITY;
+      this.step({ kind: 'tick' });
+    });
   }
 
   private readLoad(): void {
