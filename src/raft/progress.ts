@@ -26,10 +26,10 @@ export class Progress {
   /** The round in which `loss` was heard of: answers to it and those before may be from before the loss. */
   private lossRound = 0;
 
-  /** `now`: the follower counts as heard when its leader begins. */
   /** The commit index that the last append to it carried. */
   toldCommit: LogIndex = 0;
 
+  /** `now`: the follower counts as heard when its leader begins. */
   constructor(nextIndex: LogIndex, inflightMax: number, now: MonotonicMs) {
     this.next = nextIndex;
     this.inflightMax = inflightMax;
@@ -56,7 +56,7 @@ export class Progress {
     return this.answeredAt;
   }
 
-  /** The latest loss of entries that the follower told of. */
+  /** The loss of entries that the follower told of and has not made good; 0 for none. */
   get lossSeen(): LossId {
     return this.loss;
   }
@@ -125,15 +125,15 @@ export class Progress {
   }
 
   /**
-   * Whether an answer is to be believed, told the `lostLog` and the round that it carries. A loss that is news takes
-   * back all that was known of the follower's log. From then on what it acknowledged before may not count any more,
+   * Whether an answer is to be believed, told the `lostLog` and the round that it carries; 0 says that the follower has
+   * all of it again. A loss that is news takes back all that was known of the follower's log. From then on what it acknowledged before may not count any more,
    * and such answers may still be on their way; but they echo no round that began after the loss was heard of.
    */
   believes(lostLog: LossId, answeredRound: number, currentRound: number): boolean {
     if (lostLog === this.loss) return true;
     if (answeredRound <= this.lossRound) return false;
-    if (lostLog === 0) return true;
     this.loss = lostLog;
+    if (lostLog === 0) return true;
     this.lossRound = currentRound;
     this.match = 0;
     this.backToProbing();

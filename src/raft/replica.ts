@@ -28,7 +28,7 @@ import { IncomingSnapshot } from './snapshot-transfer.ts';
  */
 export class Replica {
   /** 0 for a voter that did not lose anything. */
-  readonly lossId: LossId;
+  private readonly lossId: LossId;
   private readonly log: RaftLog;
   private readonly ready: ReadyQueue;
   private quarantined: boolean;
@@ -46,6 +46,11 @@ export class Replica {
     return this.quarantined;
   }
 
+  /** What its answers say: once it has everything again, a leader may hand over to it. */
+  private get lostLog(): LossId {
+    return this.quarantined ? this.lossId : 0;
+  }
+
   /** Whether these entries would replace what is committed: no leader is believed that. */
   contradicts({ entries }: AppendRequest): boolean {
     const conflict = this.log.conflictWith(entries);
@@ -55,7 +60,7 @@ export class Replica {
   /** Takes a request of the leader of this term that contradicts nothing. */
   onAppend(request: AppendRequest): Omit<AppendAnswer, 'term'> {
     const { previousIndex, previousTerm, round, entries, commitIndex } = request;
-    const common = { kind: 'append-answer', round, lostLog: this.lossId } as const;
+    const common = { kind: 'append-answer', round, lostLog: this.lostLog } as const;
     if (!this.log.agreesAt(previousIndex, previousTerm)) {
       return { ...common, accepted: false, matchIndex: this.log.backOff(previousIndex, previousTerm) };
     }
@@ -73,7 +78,7 @@ export class Replica {
   /** Takes a piece of the snapshot of the leader of this term. */
   onChunk(chunk: SnapshotChunk): Omit<SnapshotAnswer, 'term'> {
     const { index, lastTerm, round } = chunk;
-    const answer = { kind: 'snapshot-answer', round, index, lostLog: this.lossId } as const;
+    const answer = { kind: 'snapshot-answer', round, index, lostLog: this.lostLog } as const;
     // A log that holds the very entry holds all that the snapshot does, and what lies beyond it may be needed.
     if (index > this.log.commitIndex && this.log.termAt(index) === lastTerm) this.log.commitTo(index);
     if (index > this.log.commitIndex) {
