@@ -1,4 +1,6 @@
 import { type Command, Option } from 'commander';
+import { toBase64Url } from '../src/bytes.ts';
+import { parseToken, tokenPrefix } from '../src/certificate/token.ts';
 import type { LocalToken } from '../src/node/local-api.ts';
 import { withAgent } from './agent-client.ts';
 import { type AgentOptions, agentCommand, parseCount, parseLabel } from './agent-command.ts';
@@ -17,7 +19,7 @@ const usesDefault = 1;
 const ttlDefault = '24h';
 
 export function registerToken(program: Command): void {
-  const token = program.command('token').description('make tokens with which nodes join');
+  const token = program.command('token').description('make tokens with which nodes join, and end them');
   agentCommand(token, 'create', 'make a token: it alone goes to stdout, the rest to stderr')
     .requiredOption('--role <roles>', 'roles that it admits, separated by commas', parseRoles)
     .addOption(
@@ -27,6 +29,16 @@ export function registerToken(program: Command): void {
     )
     .option('--uses <count>', 'how many nodes it admits; 0 for any number', parseCount(0), usesDefault)
     .action(onCreate);
+  agentCommand(token, 'revoke', 'end a token: it admits nobody from then on')
+    .argument('<token>', 'the token, or its key as `hivemind log --json` shows it')
+    .action(onRevoke);
+}
+
+/** The token itself stays here: the pane knows its public key alone. */
+async function onRevoke(text: string, options: AgentOptions): Promise<void> {
+  const key = text.startsWith(tokenPrefix) ? toBase64Url(parseToken(text).key.publicKey) : text;
+  const revoked = await withAgent(options, (agent) => agent.ask({ kind: 'revoke-token', key }));
+  printAnswer(revoked, options.json === true, ({ index }) => `The token is void as of log entry ${index}.`);
 }
 
 async function onCreate(options: TokenOptions): Promise<void> {

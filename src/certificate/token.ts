@@ -14,7 +14,8 @@ export interface JoinToken {
   readonly genesisHash: Uint8Array;
 }
 
-const prefix = 'hm1.';
+/** What the text of each begins with. */
+export const tokenPrefix = 'hm1.';
 const checkBytes = 4;
 
 function checkOf(body: Uint8Array): Uint8Array {
@@ -24,12 +25,12 @@ function checkOf(body: Uint8Array): Uint8Array {
 /** The text that a user copies: prefix, seed, cluster, genesis hash, and four bytes that betray a typing error. */
 export function tokenText(seed: Uint8Array, cluster: Uint8Array, genesisHash: Uint8Array): string {
   const body = concatBytes(seed, cluster, genesisHash);
-  return prefix + toBase64Url(concatBytes(body, checkOf(body)));
+  return tokenPrefix + toBase64Url(concatBytes(body, checkOf(body)));
 }
 
 /** @throws HivemindError `token-invalid` */
 export function parseToken(text: string): JoinToken {
-  const bytes = text.startsWith(prefix) ? fromBase64Url(text.slice(prefix.length)) : undefined;
+  const bytes = text.startsWith(tokenPrefix) ? fromBase64Url(text.slice(tokenPrefix.length)) : undefined;
   const input = new ByteReader(bytes ?? new Uint8Array(0));
   const parts = { seed: input.raw(seedBytes), cluster: input.raw(clusterIdBytes), genesisHash: input.raw(hashBytes) };
   const check = input.raw(checkBytes);

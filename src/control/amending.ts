@@ -9,7 +9,7 @@ import type { Amendment } from '../certificate/statement.ts';
 import { sha256 } from '../crypto.ts';
 import type { NodeNumber } from '../identity.ts';
 import { type ControlState, controlRole, type PendingAmendment } from './control-state.ts';
-import { encodeNumbers } from './number-set.ts';
+import { encodeNumbers, numbersMax } from './number-set.ts';
 import type { Refusal } from './refusal.ts';
 
 /** What a majority did not sign in this time is given up, by the time of the log. */
@@ -27,13 +27,16 @@ export const amendmentsReserve = 64;
 export const epochRemovedMax = 1_000;
 /** … or so many entries were decided in this one, … */
 export const epochEntriesMax = 1_000_000;
-/** … but never sooner after the one before than this, nor with nothing to forget; */
-export const epochAgeMsMin = 3_600_000;
+/** … but never sooner after the one before than this, so that the charter lasts for ten years, … */
+export const epochAgeMsMin: number = 8 * 86_400_000;
+/** … unless so many removed numbers are remembered that there is soon no room for joins; nor with nothing to forget; */
+export const epochRemovedUrgent: number = numbersMax / 2;
 /** … or it is so old, by the time of the log, and there is anything to forget. */
 export const epochAgeMsMax: number = 30 * 86_400_000;
 
 /** Whether it is time for the next epoch. */
 export function isEpochDue({ removed, epochSince, appliedIndex, at }: ControlState): boolean {
+  if (removed.size >= epochRemovedUrgent) return true;
   if (removed.size === 0 || at - epochSince.at < epochAgeMsMin) return false;
   if (removed.size >= epochRemovedMax || appliedIndex - epochSince.index >= epochEntriesMax) return true;
   return at - epochSince.at >= epochAgeMsMax;

@@ -129,10 +129,17 @@ function onRaiseFeatureLevel(state: ControlState, command: RaiseFeatureLevel): A
 
 function onCreateToken(state: ControlState, command: CreateToken): Applied {
   if (state.tokens.has(toHex(command.publicKey))) return ignored('refused', 'This token is known already.');
-  if (state.tokens.size >= tokensMax) return ignored('busy', `There are ${tokensMax} tokens; revoke some first.`);
+  if (state.tokens.size >= tokensMax) dropExpiredTokens(state);
+  if (state.tokens.size >= tokensMax) {
+    return ignored('refused', `There are ${tokensMax} tokens that still admit nodes; wait until some expire.`);
+  }
   const { publicKey, roles, notAfter, usesMax } = command;
   state.tokens.set(toHex(publicKey), { publicKey, roles, notAfter, usesMax, uses: 0 });
   return changed({ kind: 'token-changed' });
+}
+
+function dropExpiredTokens(state: ControlState): void {
+  for (const [key, { notAfter }] of state.tokens) if (notAfter < state.at) state.tokens.delete(key);
 }
 
 function onRevokeToken(state: ControlState, command: RevokeToken): Applied {

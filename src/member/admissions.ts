@@ -90,6 +90,10 @@ export class Admissions {
         this.log.propose(command, (verdict, last) => this.onAdmissionBegun(request, verdict, then, last), later);
         return;
       }
+      if (outcome.error.code === 'busy') {
+        then({ ok: false, error: outcome.error }, later);
+        return;
+      }
       const where = endpoints.map(endpointText).join(' or ');
       const sentence = `The control pane cannot reach this node at ${where} by TCP; `;
       const remedy = 'open that port, or name the right address with --advertise or advertise:.';
@@ -100,7 +104,10 @@ export class Admissions {
 
   private onAdmissionBegun(request: JoinRequest, verdict: Verdict, then: Then<Admission>, at: Instant): void {
     const pending = this.state.pendingByKey(request.signingKey);
+    const member = this.state.memberByKey(request.signingKey);
     if (pending !== undefined) this.await(pending.statement.number, then, at);
+    // It asked twice, and the other request was the faster one.
+    else if (member !== undefined) this.answerMember(member, request, then, at);
     else then({ ok: false, error: verdict.ok ? refusalOf(verdict.applied) : verdict.error }, at);
   }
 

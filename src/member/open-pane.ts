@@ -60,7 +60,8 @@ export function openPane(
     hardState,
     ...(snapshot === undefined ? {} : { snapshot }),
     entries,
-    committed: Math.min(remembered, lastIndex),
+    // What damage has left may be what a later leader had replaced: it is not known to be committed.
+    committed: damage === undefined ? Math.min(remembered, lastIndex) : 0,
     quarantined: damage !== undefined,
     now: at.now,
   });

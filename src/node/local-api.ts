@@ -40,6 +40,8 @@ export type LocalRequest =
       /** 0: any number of nodes. */
       readonly usesMax: number;
     }
+  /** Ends a token; `key` is its public key in base64url, as the event log shows it. */
+  | { readonly kind: 'revoke-token'; readonly key: string }
   | { readonly kind: 'leave' }
   | { readonly kind: 'remove'; readonly name: string }
   /** Tells all members something, once each; the payload takes at most 512 bytes of UTF-8. */
@@ -269,6 +271,7 @@ export interface LocalAnswers {
   readonly configs: LocalConfigs;
   readonly pane: LocalPane;
   readonly 'create-token': LocalToken;
+  readonly 'revoke-token': LocalDecided;
   readonly leave: LocalDecided;
   readonly remove: LocalDecided;
   readonly 'send-event': LocalSent;

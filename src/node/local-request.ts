@@ -16,6 +16,9 @@ const name: Codec<string> = text(63);
 const role: Codec<string> = text(63, isLabel);
 const count: Codec<number> = uint(1_000_000);
 
+/** Base64url of 32 bytes. */
+const tokenKeyCharactersMax = 43;
+
 const tagKey: Codec<string> = text(63, isLabel);
 const tagsMax = 256;
 const tagValue: Codec<string> = text(8_192);
@@ -52,6 +55,7 @@ const fieldsOf: Table = {
   configs: { role },
   pane: {},
   'create-token': { roles: list(role, rolesPerNodeMax), ttlMs: uint(), usesMax: count },
+  'revoke-token': { key: text(tokenKeyCharactersMax) },
   leave: {},
   remove: { name },
   stop: {},

@@ -1,9 +1,9 @@
 /** Answers what programs on this machine ask of the agent; one method for each kind of request. */
 import { unreachable } from '../assert.ts';
-import { toHex } from '../bytes.ts';
+import { fromBase64Url, toHex } from '../bytes.ts';
 import { tokenText } from '../certificate/token.ts';
 import type { Config } from '../config/config.ts';
-import { seedBytes, signingKeyFrom } from '../crypto.ts';
+import { publicKeyBytes, seedBytes, signingKeyFrom } from '../crypto.ts';
 import { HivemindError, toHivemindError } from '../error.ts';
 import { endpointText, type LogIndex, type NodeNumber, type Seq, type WallMs, wallText } from '../identity.ts';
 import { tagsRole } from '../member/config-exchange.ts';
@@ -91,6 +91,8 @@ export class LocalService {
         return await this.pane();
       case 'create-token':
         return await this.createToken(request);
+      case 'revoke-token':
+        return await this.revokeToken(request.key);
       case 'leave':
         return await this.leave();
       case 'remove':
@@ -256,6 +258,15 @@ export class LocalService {
     const index = await this.node.ask<LogIndex>((member, then, at) => member.ask(ask, then, at));
     const { cluster, genesisHash } = this.node.member.directory;
     return { token: tokenText(seed, cluster, genesisHash), expiresAt: wallText(notAfter), index };
+  }
+
+  private async revokeToken(key: string): Promise<LocalDecided> {
+    const publicKey = fromBase64Url(key);
+    if (publicKey?.length !== publicKeyBytes) {
+      throw new HivemindError('usage', 'That is no key of a token; `hivemind log --json` shows those of all tokens.');
+    }
+    const ask = { kind: 'revoke-token', publicKey } as const;
+    return { index: await this.node.ask<LogIndex>((member, then, at) => member.ask(ask, then, at)) };
   }
 
   private async leave(): Promise<LocalDecided> {

@@ -186,7 +186,10 @@ export class Node {
   }
 
   private perform(effects: readonly MemberEffect[]): void {
-    for (const effect of effects) this.onEffect(effect);
+    for (const effect of effects) {
+      // One of them may have halted the node: what comes behind it is not to be believed.
+      if (!this.stopped) this.onEffect(effect);
+    }
     this.planTick();
   }
 

@@ -8,7 +8,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { toBase64Url } from '../../src/bytes.ts';
 import { encodeGenesis } from '../../src/certificate/genesis.ts';
+import { tokenText } from '../../src/certificate/token.ts';
+import { signingKeyFrom } from '../../src/crypto.ts';
 import { HivemindError } from '../../src/error.ts';
 import { type LocalListener, listenLocal } from '../../src/net/local-socket.ts';
 import type { LocalEvent, LocalLog, LocalLogEntry, LocalLogExport, LocalRequest } from '../../src/node/local-api.ts';
@@ -114,6 +117,8 @@ function answer(request: LocalRequest): unknown {
       return pane;
     case 'create-token':
       return { token: 'hive-secret', expiresAt: '2026-10-02T10:00:00.000Z', index: 9 };
+    case 'revoke-token':
+      return { index: 11 };
     case 'leave':
       throw new HivemindError('no-quorum', 'The control pane has no quorum; the leave is kept and asked for again.');
     case 'remove':
@@ -289,6 +294,16 @@ describe('every answer', () => {
     assert.match(made.stderr, /^It admits any number of nodes with the roles host, dns until 2026-10-02T10/);
     const request = asked.find(({ kind }) => kind === 'create-token');
     assert.deepEqual(request, { kind: 'create-token', roles: ['host', 'dns'], ttlMs: 604_800_000, usesMax: 0 });
+  });
+
+  test('of `token revoke` says from when on; the token itself never leaves the command', async () => {
+    const seed = new Uint8Array(32).fill(7);
+    const token = tokenText(seed, new Uint8Array(16), new Uint8Array(32));
+    const revoked = await run('token', 'revoke', token);
+    assert.deepEqual(revoked, { code: 0, stdout: 'The token is void as of log entry 11.\n', stderr: '' });
+    const key = toBase64Url(signingKeyFrom(seed).publicKey);
+    const request = asked.find(({ kind }) => kind === 'revoke-token');
+    assert.deepEqual(request, { kind: 'revoke-token', key });
   });
 });
 

@@ -220,7 +220,10 @@ describe('a token', () => {
     const publicKey = (each: number): Uint8Array => new Uint8Array(new Uint32Array(8).fill(each).buffer);
     const token = createToken();
     for (let each = 1; each < tokensMax; each++) pane.change({ ...token, publicKey: publicKey(each) });
-    pane.refuse({ ...token, publicKey: publicKey(tokensMax) }, 'busy');
+    pane.refuse({ ...token, publicKey: publicKey(tokensMax) }, 'refused');
+    pane.now = token.notAfter + 1;
+    pane.change({ ...token, publicKey: publicKey(tokensMax), notAfter: pane.now + 1_000 });
+    assert.equal(pane.state.tokens.size, 1, 'those that have expired make room');
   });
 });
 

@@ -2,11 +2,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { toHex } from '../../src/bytes.ts';
+import { amendmentsMax } from '../../src/certificate/charter.ts';
 import {
   amendmentLifeMs,
+  amendmentsReserve,
   epochAgeMsMax,
   epochAgeMsMin,
   epochRemovedMax,
+  epochRemovedUrgent,
   isEpochDue,
 } from '../../src/control/amending.ts';
 import { applyCommand } from '../../src/control/apply.ts';
@@ -14,7 +17,7 @@ import type { Command } from '../../src/control/command.ts';
 import { decodeNumbers, numbersMax } from '../../src/control/number-set.ts';
 import { decodeState, encodeState, stateHash } from '../../src/control/state-snapshot.ts';
 import type { NodeNumber } from '../../src/identity.ts';
-import { foundedAt } from '../certificate/cluster.ts';
+import { dayMs, foundedAt } from '../certificate/cluster.ts';
 import { Pane } from './pane.ts';
 
 type Undated = Parameters<Pane['apply']>[0];
@@ -102,6 +105,19 @@ describe('the next epoch (HM-11)', () => {
     state.at = foundedAt + epochAgeMsMin;
     assert(!isEpochDue(state));
     for (let number = 5; number < 4 + epochRemovedMax; number++) remove(number);
+    assert(isEpochDue(state));
+  });
+
+  test('comes so seldom by itself that the charter lasts for nine years, unless there is soon no room for joins', () => {
+    const { state } = new Pane();
+    const statement = { kind: 'remove', cluster: state.genesis.cluster, epoch: 1, controlSet: 0 } as const;
+    const remove = (number: NodeNumber): void => {
+      state.removed.set(number, { statement: { ...statement, number, reason: 'left' }, certificate: undefined });
+    };
+    for (let number = 4; number < 4 + 10 * epochRemovedMax; number++) remove(number);
+    assert(!isEpochDue(state));
+    assert((amendmentsMax - amendmentsReserve) * epochAgeMsMin > 9 * 365 * dayMs);
+    for (let number = 4; state.removed.size < epochRemovedUrgent; number++) remove(number);
     assert(isEpochDue(state));
   });
 });

@@ -4,7 +4,9 @@ import { describe, test } from 'node:test';
 import type { RoleDeclaration } from '../../src/certificate/join-request.ts';
 import type { JoinToken } from '../../src/certificate/token.ts';
 import type { ErrorCode } from '../../src/error.ts';
+import { acceptAdmission, prepareJoin } from '../../src/member/joining.ts';
 import type { SimCluster } from '../../src/sim/sim-cluster.ts';
+import { calmLink } from '../../src/sim/sim-network.ts';
 import { type SimNode, simulationBeganAt } from '../../src/sim/sim-node.ts';
 import { becomesWhole, dns, host, knowledgeOf, membersOf, nodeOf, seenBy, wholeCluster } from './scene.ts';
 
@@ -59,6 +61,36 @@ describe('a node joins', () => {
       [4],
     );
   });
+});
+
+test('a join that is asked for again while it is under way gets the same certificate each time', () => {
+  const cluster = wholeCluster();
+  const { leader, token, network } = cluster;
+  assert(leader !== undefined);
+  for (let each = 0; each < 6; each++) {
+    const joiner = cluster.add({ name: `late-${each}`, roles: [host] });
+    joiner.start([]);
+    const { name, roles, signingKey, exchangeKey, endpoint } = joiner;
+    const wish = { name, roles, signingKey, exchangeKey, token, endpoints: [endpoint], at: joiner.time.wall };
+    const attempt = prepareJoin(wish);
+    const told: string[] = [];
+    const ask = (): void =>
+      joiner.streams.ask({ endpoints: [leader.endpoint], number: 0 }, attempt.request, 9_000, (outcome) =>
+        told.push(outcome.ok ? `${acceptAdmission(outcome.body, attempt, wish).number}` : outcome.error.message),
+      );
+    ask();
+    joiner.later(1, ask);
+    // The answer of the joiner's own address is late for one of the two.
+    joiner.later(2 + (each % 4), () => {
+      network.faults = { ...calmLink, delayMs: 300 };
+    });
+    joiner.later(4 + (each % 5), () => {
+      network.faults = calmLink;
+    });
+    cluster.run(10_000);
+    assert.deepEqual(told, Array(2).fill(`${7 + each}`), name);
+    joiner.crash();
+  }
 });
 
 interface Denial {

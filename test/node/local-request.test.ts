@@ -15,6 +15,7 @@ const examples: readonly LocalRequest[] = [
   { kind: 'configs', role: 'host' },
   { kind: 'pane' },
   { kind: 'create-token', roles: ['host', 'dns'], ttlMs: 60_000, usesMax: 1 },
+  { kind: 'revoke-token', key: 'A'.repeat(43) },
   { kind: 'leave' },
   { kind: 'remove', name: 'atlas' },
   { kind: 'stop' },
