@@ -19,7 +19,7 @@ import type {
   TakenSnapshot,
   Watched,
 } from '../seam/engine.ts';
-import type { LogEntry, LogTrouble } from '../seam/log-store.ts';
+import type { LogTrouble } from '../seam/log-store.ts';
 import type { Compaction } from './compaction.ts';
 import type { MemberInput } from './effect.ts';
 import type { Instant } from './instant.ts';
@@ -39,11 +39,6 @@ type AppendThen = (outcome: AppendOutcome, at: Instant) => void;
 type ReadThen = (outcome: ReadOutcome, at: Instant) => void;
 type DiskInput = Extract<MemberInput, { readonly kind: 'written' | 'compacted' | 'log-trouble' }>;
 
-interface OpenAppend {
-  readonly fence: Fence;
-  readonly then: AppendThen;
-}
-
 export interface RaftEngineParts {
   readonly raft: Raft;
   readonly outbox: Outbox;
@@ -58,7 +53,7 @@ export class RaftEngine implements Engine {
   readonly status: EngineStatus;
   private readonly parts: RaftEngineParts;
   private readonly compaction: Compaction;
-  private readonly appends = new Map<LogIndex, OpenAppend>();
+  private readonly appends = new Map<LogIndex, AppendThen>();
   /** By the machine's id; it bounds them. */
   private readonly reads = new Map<number, ReadThen>();
   /** The last entry that may be watched. */
@@ -101,7 +96,7 @@ export class RaftEngine implements Engine {
     if (this.appends.size >= appendsMax) return 'busy';
     const proposed = this.raft.propose([payload], at.now);
     if (proposed.kind !== 'accepted') return proposed.kind;
-    this.appends.set(proposed.firstIndex, { fence: proposed.term, then });
+    this.appends.set(proposed.firstIndex, then);
     return undefined;
   }
 
@@ -192,18 +187,17 @@ export class RaftEngine implements Engine {
     }
     for (const entry of committed) {
       this.compaction.onApplied(entry);
-      this.tellAppend(entry, at);
+      this.tellAppend(entry.index, at);
       this.shownIndex = entry.index;
     }
     if (restore !== undefined || committed.length > 0) this.parts.onProgress(at);
   }
 
-  private tellAppend({ index, term }: LogEntry, at: Instant): void {
-    const open = this.appends.get(index);
-    if (open === undefined) return;
+  /** Whatever is open here is this leader's own: the moment that it leads no more nothing is. */
+  private tellAppend(index: LogIndex, at: Instant): void {
+    const then = this.appends.get(index);
     this.appends.delete(index);
-    // Where another leader's entry stands for ever, this one never will.
-    open.then(open.fence === term ? { kind: 'committed', index } : { kind: 'refused', why: 'not-leader' }, at);
+    then?.({ kind: 'committed', index }, at);
   }
 
   private tellRead(id: number, outcome: ReadOutcome, at: Instant): void {
@@ -217,7 +211,7 @@ export class RaftEngine implements Engine {
     if (this.appends.size === 0 || this.raft.role === 'leader') return;
     const lost = [...this.appends.values()];
     this.appends.clear();
-    for (const { then } of lost) then({ kind: 'unknown' }, at);
+    for (const then of lost) then({ kind: 'unknown' }, at);
   }
 
   private send(messages: readonly AddressedRaftMessage[], at: Instant): void {
