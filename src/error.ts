@@ -37,6 +37,7 @@ export const errorCodes = [
   'token-expired',
   'token-invalid',
   'token-used-up',
+  'unknown-outcome',
   'usage',
 ] as const;
 

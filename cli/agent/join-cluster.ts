@@ -21,6 +21,7 @@ const passing: ReadonlySet<ErrorCode> = new Set([
   'no-quorum',
   'not-leader',
   'not-admitted',
+  'unknown-outcome',
 ]);
 
 export interface JoinPlan {

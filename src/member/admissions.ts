@@ -13,7 +13,8 @@ import { type Admission, reached } from '../wire/peer-message.ts';
 import type { DecisionLog, Verdict } from './decision-log.ts';
 import type { Instant } from './instant.ts';
 import type { Outbox, Outcome } from './outbox.ts';
-import { noQuorum, refusalOf, type Then } from './pane-reply.ts';
+import { noQuorum } from './pane-refusal.ts';
+import { refusalOf, type Then } from './pane-reply.ts';
 import type { Views } from './views.ts';
 
 /** Joiners that wait for their certificate; one more is refused as busy. */

@@ -31,6 +31,7 @@ import type { Outbox } from './outbox.ts';
 import { PaneWatch } from './pane-health.ts';
 import { decidedReply, type Then } from './pane-reply.ts';
 import { RaftCourier } from './raft-courier.ts';
+import { RaftEngine } from './raft-engine.ts';
 import { Returns } from './returns.ts';
 import { charterSubject, Signatures } from './signatures.ts';
 import { takeOver } from './state-takeover.ts';
@@ -43,6 +44,7 @@ const leaversMax = 1_024;
 const convictRepeatMs = 500;
 
 export class ControlPane {
+  readonly engine: RaftEngine;
   readonly log: DecisionLog;
   private readonly courier: RaftCourier;
   readonly watch: PaneWatch;
@@ -90,7 +92,6 @@ export class ControlPane {
     this.membership = membership;
     this.outbox = outbox;
     this.signatures = new Signatures({ key: parts.key, self, directory, outbox });
-    this.watch = new PaneWatch(raft, parts.at);
     this.replayedTo = raft.commitIndex;
     this.courier = new RaftCourier({ directory, outbox, sendDatagram: parts.sendDatagram });
     const listeners = {
@@ -98,7 +99,11 @@ export class ControlPane {
       onRestored: (later: Instant) => this.takeOver(later),
     };
     const compaction = new Compaction(parts.snapshot, parts.snapshotEveryEntries);
-    this.log = new DecisionLog({ raft, state, outbox, courier: this.courier, listeners, compaction });
+    const onProgress = (later: Instant): void => this.log.follow(later);
+    const engine = new RaftEngine({ raft, outbox, courier: this.courier, compaction, onProgress });
+    this.engine = engine;
+    this.log = new DecisionLog({ engine, state, outbox, listeners });
+    this.watch = new PaneWatch(engine.status, parts.at);
     this.views = new Views(state, membership);
     this.returns = new Returns(state, membership, (command, at) => this.log.propose(command, () => {}, at));
     this.admissions = new Admissions(this.log, this.views, outbox);
@@ -131,17 +136,17 @@ export class ControlPane {
   }
 
   get leader(): NodeNumber | undefined {
-    return this.log.raft.leader;
+    return this.engine.status.leader;
   }
 
   get leads(): boolean {
-    return this.log.raft.role === 'leader';
+    return this.engine.status.fence !== undefined;
   }
 
   nextTickAt(): MonotonicMs {
     const verdictAt = this.leads ? Math.max(this.jury.nextVerdictAt(), this.verdictsFrom) : Number.POSITIVE_INFINITY;
     return Math.min(
-      this.log.nextTickAt(),
+      this.engine.campaignAt(),
       this.signatures.nextTickAt(),
       verdictAt,
       this.returns.nextTickAt(),
@@ -155,11 +160,11 @@ export class ControlPane {
   }
 
   tick(at: Instant): void {
-    this.log.tick(at);
+    this.engine.campaign(at);
     this.signatures.tick(this.leader, at);
     if (this.leads) this.lead(at);
     this.returns.tick(this.leads, at);
-    if (this.leads && this.voters.reconcile(at)) this.log.pump(at);
+    if (this.leads && this.voters.reconcile(at)) this.engine.pump(at);
     if (this.housekeeping.take(at.now)) {
       this.admissions.expire(at);
       if (this.leads) this.housekeeping.lookRound(at);
@@ -208,7 +213,7 @@ export class ControlPane {
       this.leadsSince = this.leads ? at.now : Number.POSITIVE_INFINITY;
       this.jury = this.newJury();
       this.followBrake(at);
-      const term = this.log.raft.term;
+      const { term } = this.engine.raft;
       if (this.leader !== undefined) this.outbox.event({ kind: 'leader', number: this.leader, term });
     }
     if (!this.watch.update(at)) return;
@@ -285,7 +290,7 @@ export class ControlPane {
   /** Needs no entry: the next leader's first one shows it. */
   private handOver(to: NodeNumber, at: Instant): 'stands already' | HivemindError {
     if (to === this.self) return 'stands already';
-    const begun = this.log.transfer(to, at);
+    const begun = this.engine.transfer(to, at);
     const sentence = begun.kind === 'refused' ? begun.reason : 'this control node does not lead';
     return begun.kind === 'begun' ? 'stands already' : new HivemindError('refused', `The lead stays: ${sentence}.`);
   }
@@ -394,7 +399,7 @@ export class ControlPane {
   // — messages —
 
   onRaftDatagram(from: NodeNumber, datagram: RaftDatagram, at: Instant): void {
-    if (this.courier.onDatagram(from, datagram, at)) this.log.receive(from, datagram.message, at);
+    if (this.courier.onDatagram(from, datagram, at)) this.engine.receive(from, datagram.message, at);
   }
 
   /** Only those who watch a living member are heard about it: anybody else may say anything. */
@@ -425,7 +430,7 @@ export class ControlPane {
   }
 
   status(): PaneStatus {
-    const { role, term, commitIndex, lastIndex } = this.log.raft;
+    const { role, term, commitIndex, lastIndex } = this.engine.raft;
     const brake = this.leads ? this.brakeStatus() : undefined;
     return { number: this.self, role, term, commitIndex, lastIndex, health: this.watch.health, brake };
   }

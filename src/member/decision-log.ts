@@ -1,6 +1,6 @@
 /**
- * The pane's log on one control node: drives the Raft machine, applies what is committed, and tells whoever
- * proposed something how it ended. It decides nothing about members.
+ * The pane's decisions on one control node: proposes commands to the log, applies what is committed, and tells whoever
+ * proposed something how it ended. It decides nothing about members, and knows nothing of how the log is kept.
  */
 import { unreachable } from '../assert.ts';
 import { type Applied, applyCommand, applyNothing } from '../control/apply.ts';
@@ -8,172 +8,97 @@ import { type Command, featureLevelMax } from '../control/command.ts';
 import type { ControlState } from '../control/control-state.ts';
 import { decodeState, encodeState } from '../control/state-snapshot.ts';
 import { HivemindError } from '../error.ts';
-import type { LogIndex, MonotonicMs, NodeNumber, Term } from '../identity.ts';
-import { encodeConfiguration } from '../raft/configuration.ts';
-import type { TransferBegun } from '../raft/contract.ts';
-import type { AddressedRaftMessage, RaftMessage } from '../raft/message.ts';
-import type { Raft } from '../raft/raft.ts';
-import { chainHash, type LogEntry, type LogSnapshot, type LogTrouble } from '../seam/log-store.ts';
+import type { LogIndex } from '../identity.ts';
+import type { AppendOutcome, Engine, Fence, TakenSnapshot } from '../seam/engine.ts';
+import { chainHash, type LogEntry } from '../seam/log-store.ts';
 import { decodeCommand, encodeCommand } from '../wire/command.ts';
 import { type LogPage, logPageBytesMax, logPageEntriesMax } from '../wire/peer-message.ts';
-import type { Compaction } from './compaction.ts';
-import type { MemberInput } from './effect.ts';
 import type { Instant } from './instant.ts';
 import type { Outbox } from './outbox.ts';
-import type { RaftCourier } from './raft-courier.ts';
+import { notLeading, unknownOutcome } from './pane-refusal.ts';
 
-/** A leader that is called so late, half an election timeout, … */
-export const lateTickMs = 375;
-/** … so many times … */
-export const lateTicksMax = 3;
-/** … within so long, hands the lead over. */
-export const lateWithinMs = 10_000;
-/** Proposals whose fate is open; one more is refused as busy. */
-export const proposalsMax = 4_096;
+/** Entries that are taken from the log and applied together. */
+const applyAtOnceMax = 1_024;
 
 export type Verdict =
   | { readonly ok: true; readonly index: LogIndex; readonly applied: Applied }
   | { readonly ok: false; readonly error: HivemindError };
 
-interface Proposal {
-  readonly term: Term;
-  readonly then: (verdict: Verdict, at: Instant) => void;
-}
-
-type DiskInput = Extract<MemberInput, { readonly kind: 'written' | 'compacted' | 'log-trouble' }>;
+export type VerdictThen = (verdict: Verdict, at: Instant) => void;
 
 export interface DecisionListeners {
   onApplied(index: LogIndex, command: Command, applied: Applied, at: Instant): void;
-  /** A leader's snapshot has taken the place of the whole state. */
+  /** A snapshot has taken the place of the whole state. */
   onRestored(at: Instant): void;
 }
 
 export class DecisionLog {
-  readonly raft: Raft;
   readonly state: ControlState;
   /** The hash chain up to the last applied entry. */
   chain: Uint8Array;
+  private readonly engine: Engine;
   private readonly outbox: Outbox;
-  private readonly courier: RaftCourier;
   private readonly listeners: DecisionListeners;
-  private readonly compaction: Compaction;
-  private readonly proposals = new Map<LogIndex, Proposal>();
-  /** When this leader was called so late, lately. */
-  private lateAtMs: readonly MonotonicMs[] = [];
-  /** Messages that wait for the write in flight. */
-  private afterWrite: readonly AddressedRaftMessage[] = [];
+  /** Proposals that are committed and about to be applied. */
+  private readonly decided = new Map<LogIndex, VerdictThen>();
+  /** The lead under which the last applied entry was appended. */
+  private appliedFence: Fence = 0;
 
   constructor(parts: {
-    readonly raft: Raft;
+    readonly engine: Engine;
     readonly state: ControlState;
     readonly outbox: Outbox;
-    readonly courier: RaftCourier;
     readonly listeners: DecisionListeners;
-    readonly compaction: Compaction;
   }) {
-    this.raft = parts.raft;
+    this.engine = parts.engine;
     this.state = parts.state;
     this.outbox = parts.outbox;
-    this.courier = parts.courier;
     this.listeners = parts.listeners;
-    this.compaction = parts.compaction;
-    this.chain = parts.compaction.firstKept.chain;
+    this.chain = parts.engine.status.keptFrom.chain;
   }
 
   /** Proposes a command; `then` is called once, when it is applied or when nobody can tell any more. */
-  propose(command: Command, then: Proposal['then'], at: Instant): void {
-    const refused = this.tryPropose(command, then, at);
-    if (refused !== undefined) then({ ok: false, error: refused }, at);
-    this.pump(at);
-  }
-
-  private tryPropose(command: Command, then: Proposal['then'], at: Instant): HivemindError | undefined {
-    if (this.proposals.size >= proposalsMax) return busy();
+  propose(command: Command, then: VerdictThen, at: Instant): void {
     const payload = encodeCommand(command);
+    const { fence, head } = this.engine.status;
     // What does not read back would stop every control node that applies it, and again after each restart.
-    if (decodeCommand(payload) === undefined) return unreadable();
-    const proposed = this.raft.propose([payload], at.now);
-    switch (proposed.kind) {
-      case 'accepted':
-        this.proposals.set(proposed.firstIndex, { term: proposed.term, then });
-        return undefined;
-      case 'busy':
-        return busy();
-      case 'not-leader':
-        return new HivemindError('not-leader', 'This control node does not lead; ask again.');
-      default:
-        return unreachable(proposed);
-    }
+    if (decodeCommand(payload) === undefined) then({ ok: false, error: unreadable() }, at);
+    else if (fence === undefined) then({ ok: false, error: notLeading() }, at);
+    else this.engine.append({ fence, head, payload }, (outcome, later) => this.onOutcome(outcome, then, later), at);
   }
 
-  receive(from: NodeNumber, message: RaftMessage, at: Instant): void {
-    this.raft.receive(from, message, at.now);
-    this.pump(at);
-  }
-
-  tick(at: Instant): void {
-    if (this.isTooLate(at)) this.raft.handOver(at.now);
-    this.raft.tick(at.now);
-    this.pump(at);
-  }
-
-  /** A leader whose process does not get its turns makes everybody wait; a single pause is no reason to go. */
-  private isTooLate({ now }: Instant): boolean {
-    if (this.raft.role !== 'leader' || now - this.raft.nextTickAt() < lateTickMs) return false;
-    this.lateAtMs = [...this.lateAtMs.filter((lateMs) => now - lateMs <= lateWithinMs), now];
-    return this.lateAtMs.length >= lateTicksMax;
-  }
-
-  /** What the disk says of its work. */
-  onDisk(said: DiskInput, at: Instant): void {
-    switch (said.kind) {
-      case 'written':
-        this.onWritten(said.id, at);
+  private onOutcome(outcome: AppendOutcome, then: VerdictThen, at: Instant): void {
+    switch (outcome.kind) {
+      case 'committed':
+        this.decided.set(outcome.index, then);
         break;
-      case 'compacted':
-        this.onCompacted(at);
+      case 'refused':
+        then({ ok: false, error: outcome.why === 'not-leader' ? notLeading() : busy() }, at);
         break;
-      case 'log-trouble':
-        this.onTrouble(said.trouble, at);
+      case 'unknown':
+        then({ ok: false, error: unknownOutcome() }, at);
         break;
       default:
-        unreachable(said);
+        unreachable(outcome);
     }
-  }
-
-  /** A leader whose disk does not keep up hands the lead over; one that can reach nobody fitter goes on. */
-  private onTrouble(trouble: LogTrouble | undefined, at: Instant): void {
-    this.outbox.event({ kind: 'log-disk', state: trouble?.kind ?? 'fine', since: trouble?.since ?? at.wall });
-    if (trouble !== undefined) this.raft.handOver(at.now);
-    this.pump(at);
-  }
-
-  private onWritten(id: number, at: Instant): void {
-    this.send(this.afterWrite, at);
-    this.afterWrite = [];
-    this.raft.persisted(id, at.now);
-    this.pump(at);
-  }
-
-  nextTickAt(): MonotonicMs {
-    return this.raft.nextTickAt();
   }
 
   /** Whether this leader has applied all that earlier ones appended: then nothing is open but its own proposals. */
   get isCaughtUp(): boolean {
-    return this.raft.termAt(this.state.appliedIndex) === this.raft.term;
+    return this.appliedFence === this.engine.status.fence;
   }
 
   /** Where the next proposal would stand. */
   get nextIndex(): LogIndex {
-    return this.raft.lastIndex + 1;
+    return this.engine.status.head + 1;
   }
 
   /** Committed entries from `from` on: the only ones that anybody is shown (HM-8). */
   committed(from: LogIndex, most: number): readonly LogEntry[] {
-    const first = Math.max(this.compaction.firstKept.index, from);
+    const first = Math.max(this.engine.status.keptFrom.index, from);
     const wanted = Math.min(most, Math.max(0, this.state.appliedIndex - first + 1));
-    return wanted === 0 ? [] : this.raft.entriesFrom(first, wanted);
+    const watched = this.engine.watch(first, wanted);
+    return watched.kind === 'entries' ? watched.entries : [];
   }
 
   /** The same as a page for readers: it ends early where its payloads would be too many bytes for one answer. */
@@ -185,110 +110,60 @@ export class DecisionLog {
       if (bytes > logPageBytesMax && entries.length > 0) break;
       entries.push(entry);
     }
-    const { index: first, chain } = this.compaction.firstKept;
+    const { index: first, chain } = this.engine.status.keptFrom;
     return { entries, commitIndex: this.state.appliedIndex, first, chain };
   }
 
-  /** Hands the lead over: it takes no proposals meanwhile, and leads on when that fails. */
-  transfer(to: NodeNumber, at: Instant): TransferBegun {
-    const begun = this.raft.transfer(to, at.now);
-    this.pump(at);
-    return begun;
-  }
-
-  /** Carries out what the machine wants done now. */
-  pump(at: Instant): void {
-    for (let ready = this.raft.takeReady(); ready !== undefined; ready = this.raft.takeReady()) {
-      // First what others can begin to work on: they write while this node does.
-      this.send(ready.sendNow, at);
-      if (ready.write !== undefined) {
-        const { id, ...write } = ready.write;
-        this.afterWrite = ready.sendAfterWrite;
-        this.outbox.push({ kind: 'write', id, write });
-      }
-      if (ready.restore !== undefined) this.restore(ready.restore, at);
-      for (const entry of ready.committed) this.apply(entry, at);
-      if (ready.recovered) this.outbox.push({ kind: 'heal' });
+  /** Applies all that is committed by now. */
+  follow(at: Instant): void {
+    for (;;) {
+      const watched = this.engine.watch(this.state.appliedIndex + 1, applyAtOnceMax);
+      if (watched.kind === 'compacted') {
+        if (!this.restore(watched.snapshot, at)) return;
+      } else if (watched.entries.length === 0) break;
+      else if (!watched.entries.every((entry) => this.apply(entry, at))) return;
     }
-    this.giveUpLostProposals(at);
-    this.compact();
+    if (!this.engine.status.wantsSnapshot) return;
+    this.engine.snapshot({ index: this.state.appliedIndex, chain: this.chain, state: encodeState(this.state) });
   }
 
-  private compact(): void {
-    const { appliedIndex: index } = this.state;
-    if (!this.compaction.isDue(index)) return;
-    const term = this.raft.termAt(index);
-    if (term === undefined) return;
-    const configuration = encodeConfiguration(this.raft.configurationAt(index));
-    const snapshot = { index, term, chain: this.chain, configuration, state: encodeState(this.state) };
-    this.outbox.push({ kind: 'compact', ...this.compaction.begin(snapshot) });
-  }
-
-  /** The snapshot is durable. */
-  private onCompacted(at: Instant): void {
-    const ended = this.compaction.end();
-    // A leader's snapshot may have overtaken it meanwhile.
-    if (ended !== undefined && ended.snapshot.index >= this.raft.firstIndex - 1) {
-      this.raft.compact(ended.snapshot, Math.max(ended.keepFrom, this.raft.firstIndex));
-    }
-    this.pump(at);
-  }
-
-  private restore(snapshot: LogSnapshot, at: Instant): void {
+  /** False when this node cannot go on. */
+  private restore({ index, chain, state }: TakenSnapshot, at: Instant): boolean {
     const { genesis, genesisHash } = this.state;
-    const restored = decodeState(snapshot.state, genesis, genesisHash);
-    if (restored === undefined) {
+    const restored = decodeState(state, genesis, genesisHash);
+    if (restored === undefined || index !== restored.appliedIndex) {
       const reason =
         'The snapshot that another control node sent is of a kind that this version does not know; upgrade.';
       this.outbox.push({ kind: 'halt', reason: new HivemindError('data-format', reason) });
-      return;
+      return false;
     }
     this.state.become(restored);
-    this.chain = snapshot.chain;
-    this.compaction.onRestored(snapshot);
+    this.chain = chain;
     this.listeners.onRestored(at);
+    return true;
   }
 
-  private send(messages: readonly AddressedRaftMessage[], at: Instant): void {
-    for (const message of messages) this.courier.send(message, at);
-  }
-
-  private apply(entry: LogEntry, at: Instant): void {
+  /** False when this node cannot go on. */
+  private apply(entry: LogEntry, at: Instant): boolean {
+    const { index } = entry;
     this.chain = chainHash(this.chain, entry);
-    this.compaction.onApplied(entry);
-    const proposal = this.proposals.get(entry.index);
-    this.proposals.delete(entry.index);
-    const applied = this.applyPayload(entry, at);
-    if (proposal === undefined) return;
-    if (proposal.term === entry.term && applied !== undefined) {
-      proposal.then({ ok: true, index: entry.index, applied }, at);
-    } else {
-      proposal.then({ ok: false, error: lostLead() }, at);
-    }
-  }
-
-  private applyPayload(entry: LogEntry, at: Instant): Applied | undefined {
+    this.appliedFence = entry.term;
     if (entry.kind !== 'command') {
-      applyNothing(this.state, entry.index);
-      return undefined;
+      applyNothing(this.state, index);
+      return true;
     }
     const command = decodeCommand(entry.payload);
     if (command === undefined || isOfLaterVersion(command)) {
-      const reason = `Entry ${entry.index} of the event log is of a kind that this version does not know; upgrade it.`;
+      const reason = `Entry ${index} of the event log is of a kind that this version does not know; upgrade it.`;
       this.outbox.push({ kind: 'halt', reason: new HivemindError('data-format', reason) });
-      return undefined;
+      return false;
     }
-    const applied = applyCommand(this.state, entry.index, command);
-    this.listeners.onApplied(entry.index, command, applied, at);
-    return applied;
-  }
-
-  /** A leader that steps down cannot tell how its open proposals end: they may still be committed. */
-  private giveUpLostProposals(at: Instant): void {
-    if (this.proposals.size === 0 || this.raft.role === 'leader') return;
-    const lost = [...this.proposals.values()];
-    this.proposals.clear();
-    for (const proposal of lost) proposal.then({ ok: false, error: lostLead() }, at);
+    const applied = applyCommand(this.state, index, command);
+    this.listeners.onApplied(index, command, applied, at);
+    const then = this.decided.get(index);
+    this.decided.delete(index);
+    then?.({ ok: true, index, applied }, at);
+    return true;
   }
 }
 
@@ -303,8 +178,4 @@ function unreadable(): HivemindError {
 
 function busy(): HivemindError {
   return new HivemindError('busy', 'The control pane has too much undecided; try again in a moment.');
-}
-
-function lostLead(): HivemindError {
-  return new HivemindError('not-leader', 'The leader changed before this was decided; ask again.');
 }

@@ -1,7 +1,1 @@
-import type { MonotonicMs, WallMs } from '../identity.ts';
-
-/** The time of one step: the clock that decides, and the time of day for what people and files are told. */
-export interface Instant {
-  readonly now: MonotonicMs;
-  readonly wall: WallMs;
-}
+export type { Instant } from '../seam/instant.ts';

@@ -173,7 +173,7 @@ export class Member {
       case 'written':
       case 'compacted':
       case 'log-trouble':
-        this.pane?.log.onDisk(input, at);
+        this.pane?.engine.onDisk(input, at);
         break;
       case 'remembered':
         this.recollection.onRemembered(input.id, at);
@@ -339,7 +339,7 @@ export class Member {
   private onMemberPost(from: NodeNumber, post: PeerPost, at: Instant): void {
     switch (post.kind) {
       case 'raft':
-        this.pane?.log.receive(from, post.message, at);
+        this.pane?.engine.receive(from, post.message, at);
         break;
       case 'share':
         this.pane?.onShare(from, post.number, post.statement, post.share, at);

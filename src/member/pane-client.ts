@@ -16,7 +16,8 @@ import type { PaneState } from './effect.ts';
 import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
 import type { Outbox, Outcome } from './outbox.ts';
-import { noQuorum } from './pane-reply.ts';
+import { noQuorum, unknownOutcome } from './pane-refusal.ts';
+import { mayBeDecided, mayRepeat } from './repetition.ts';
 
 export const keepAlivePeriodMs = 10_000;
 /** While the pane is not known to be healthy it is asked this often. */
@@ -41,7 +42,23 @@ export const askPauseMs = 300;
 export const askPatienceMs = 12_000;
 
 /** Refusals after which asking another control node, or the same one later, may help. */
-const passing: ReadonlySet<ErrorCode> = new Set(['not-leader', 'no-leader', 'address-unreachable', 'time-out']);
+const passing: ReadonlySet<ErrorCode> = new Set([
+  'not-leader',
+  'no-leader',
+  'address-unreachable',
+  'time-out',
+  'unknown-outcome',
+]);
+
+/** A request on its way from one control node to the next. */
+interface Asking<T> {
+  readonly request: PeerRequest;
+  readonly answer: Codec<T>;
+  readonly then: (outcome: Outcome<T>, at: Instant) => void;
+  readonly deadline: MonotonicMs;
+  /** An earlier attempt may have been decided: whoever asked must not hear that nothing was. */
+  isOpen: boolean;
+}
 
 interface WaitingAsk {
   readonly retryAt: MonotonicMs;
@@ -287,7 +304,8 @@ export class PaneClient {
 
   /** Asks control nodes in turn until one decides, refuses for good, or patience ends. */
   ask<T>(request: PeerRequest, answer: Codec<T>, then: (outcome: Outcome<T>, at: Instant) => void, at: Instant): void {
-    this.attempt(request, answer, then, this.askOrder(), at.now + askPatienceMs, at);
+    const deadline = at.now + askPatienceMs;
+    this.attempt({ request, answer, then, deadline, isOpen: false }, this.askOrder(), at);
   }
 
   /** The leader first, when it is known; then the others that live, then the rest. */
@@ -299,31 +317,29 @@ export class PaneClient {
     return shuffled(others, this.random).sort((a, b) => rank(a) - rank(b));
   }
 
-  private attempt<T>(
-    request: PeerRequest,
-    answer: Codec<T>,
-    then: (outcome: Outcome<T>, at: Instant) => void,
-    order: NodeNumber[],
-    deadline: MonotonicMs,
-    at: Instant,
-  ): void {
+  private attempt<T>(asking: Asking<T>, order: NodeNumber[], at: Instant): void {
     const target = order.map((number) => this.membership.directory.target(number)).find((each) => each !== undefined);
-    const rest = order.slice(1);
-    const left = deadline - at.now;
-    if (left <= 0) {
-      then({ ok: false, error: this.giveUp() }, at);
-      return;
-    }
-    if (target === undefined) {
-      const retry = (later: Instant): void => this.attempt(request, answer, then, this.askOrder(), deadline, later);
+    const left = asking.deadline - at.now;
+    if (left <= 0) asking.then({ ok: false, error: asking.isOpen ? unknownOutcome() : this.giveUp() }, at);
+    else if (target === undefined) {
+      const retry = (later: Instant): void => this.attempt(asking, this.askOrder(), later);
       this.waiting.push({ retryAt: at.now + askPauseMs, retry });
-      return;
+    } else {
+      const { request, answer } = asking;
+      const rest = order.slice(1);
+      const onOutcome = (outcome: Outcome<T>, later: Instant): void => this.onOutcome(asking, outcome, rest, later);
+      this.outbox.ask(target, request, answer, Math.min(left, askAttemptMs), onOutcome, at);
     }
-    const onOutcome = (outcome: Outcome<T>, later: Instant): void => {
-      if (outcome.ok || !passing.has(outcome.error.code)) then(outcome, later);
-      else this.attempt(request, answer, then, rest, deadline, later);
-    };
-    this.outbox.ask(target, request, answer, Math.min(left, askAttemptMs), onOutcome, at);
+  }
+
+  private onOutcome<T>(asking: Asking<T>, outcome: Outcome<T>, rest: NodeNumber[], at: Instant): void {
+    const { request, then } = asking;
+    asking.isOpen ||= mayBeDecided(request, outcome);
+    const isPassing = !outcome.ok && passing.has(outcome.error.code);
+    if (isPassing && (mayRepeat(request) || !asking.isOpen)) this.attempt(asking, rest, at);
+    else if (asking.isOpen && !outcome.ok && (isPassing || outcome.error.code === 'no-quorum')) {
+      then({ ok: false, error: unknownOutcome() }, at);
+    } else then(outcome, at);
   }
 
   private giveUp(): HivemindError {

@@ -1,22 +1,22 @@
 /** Whether a majority of control nodes is in touch, as this control node sees it, and since when. */
 import type { PaneHealth } from '../control/keep-alive.ts';
 import type { WallMs } from '../identity.ts';
-import type { Raft } from '../raft/raft.ts';
+import type { EngineStatus } from '../seam/engine.ts';
 import type { Instant } from './instant.ts';
 
 export class PaneWatch {
-  private readonly raft: Raft;
+  private readonly engine: EngineStatus;
   private state: PaneHealth['state'] = 'degraded';
   private since: WallMs;
 
-  constructor(raft: Raft, at: Instant) {
-    this.raft = raft;
+  constructor(engine: EngineStatus, at: Instant) {
+    this.engine = engine;
     this.since = at.wall;
   }
 
   /** True when the state is another one than before. */
   update(at: Instant): boolean {
-    const state = this.raft.quorum(at.now).healthy ? 'healthy' : 'degraded';
+    const state = this.engine.hasQuorum(at.now) ? 'healthy' : 'degraded';
     if (state === this.state) return false;
     this.state = state;
     this.since = at.wall;
@@ -24,6 +24,6 @@ export class PaneWatch {
   }
 
   get health(): PaneHealth {
-    return { state: this.state, since: this.since, leader: this.raft.leader ?? 0 };
+    return { state: this.state, since: this.since, leader: this.engine.leader ?? 0 };
   }
 }

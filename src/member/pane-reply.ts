@@ -23,10 +23,3 @@ export function decidedReply(verdict: Verdict): PaneReply<LogIndex> {
   if (applied.kind === 'ignored') return { ok: false, error: refusalOf(applied) };
   return { ok: true, value: applied.kind === 'repeated' ? applied.index : index };
 }
-
-export function noQuorum(): HivemindError {
-  return new HivemindError(
-    'no-quorum',
-    'The cluster is degraded: too few control nodes are in touch to decide anything; bring them back and try again.',
-  );
-}

@@ -30,7 +30,8 @@ import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
 import type { Outbox, Outcome } from './outbox.ts';
 import { askAttemptMs, type PaneClient } from './pane-client.ts';
-import { noQuorum, type PaneReply } from './pane-reply.ts';
+import { noLeader, noQuorum } from './pane-refusal.ts';
+import type { PaneReply } from './pane-reply.ts';
 
 /** A request is passed on at most so often: asker's member, follower, leader, and once more when the leader changed. */
 const hopsMax = 3;
@@ -198,7 +199,12 @@ export class RequestDesk {
   ): void {
     const target = pane.leader === undefined ? undefined : this.member.directory.target(pane.leader);
     if (target !== undefined) {
-      this.outbox.ask<T>(target, request, answer, askAttemptMs, then, at);
+      const onOutcome = (outcome: Outcome<T>, later: Instant): void => {
+        // Where nobody listens nobody has heard it: whoever asked may go on to the next leader.
+        const isUnheard = !outcome.ok && outcome.refused === true;
+        then(isUnheard ? { ok: false, error: noLeader() } : outcome, later);
+      };
+      this.outbox.ask<T>(target, request, answer, askAttemptMs, onOutcome, at);
       return;
     }
     then({ ok: false, error: pane.watch.health.state === 'degraded' ? noQuorum() : noLeader() }, at);
@@ -223,10 +229,6 @@ export class RequestDesk {
   private refuseAsNoControlNode(id: number): void {
     this.outbox.refuse(id, new HivemindError('not-found', 'This node is no control node; ask one of those.'));
   }
-}
-
-function noLeader(): HivemindError {
-  return new HivemindError('no-leader', 'The control pane has no leader at the moment; try again.');
 }
 
 /** Its connection is older than its removal. */

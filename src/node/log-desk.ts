@@ -99,8 +99,8 @@ export class LogDesk {
     try {
       return { index: await decide() };
     } catch (thrown) {
-      // This node lost the lead while it was decided; as the same turn it may be asked for again.
-      if (toHivemindError(thrown).code !== 'not-leader') throw thrown;
+      // This node lost the lead before it was decided, or while; as the same turn it may be asked for again.
+      if (!['not-leader', 'unknown-outcome'].includes(toHivemindError(thrown).code)) throw thrown;
       return { index: await decide() };
     }
   }

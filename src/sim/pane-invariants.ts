@@ -3,7 +3,7 @@ import { equalBytes, toHex } from '../bytes.ts';
 import type { Command } from '../control/command.ts';
 import { stateHash } from '../control/state-snapshot.ts';
 import type { LogIndex, NodeNumber, Term } from '../identity.ts';
-import type { DecisionLog } from '../member/decision-log.ts';
+import type { ControlPane } from '../member/control-pane.ts';
 import type { AppendAnswer, RaftMessage } from '../raft/message.ts';
 import type { LogEntry } from '../seam/log-store.ts';
 import { decodeCommand } from '../wire/command.ts';
@@ -43,12 +43,12 @@ export class PaneInvariants {
   }
 
   check(node: SimNode): void {
-    const log = node.member?.pane?.log;
-    if (log === undefined) return;
-    const { role, term } = log.raft;
+    const pane = node.member?.pane;
+    if (pane === undefined) return;
+    const { role, term } = pane.engine.raft;
     if (role === 'candidate' || role === 'leader') this.countVote(node, term, node.number);
-    if (role === 'leader') this.checkLeader(node, log);
-    this.checkApplied(node, log);
+    if (role === 'leader') this.checkLeader(node, pane);
+    this.checkApplied(node, pane);
   }
 
   // — what is said —
@@ -83,16 +83,16 @@ export class PaneInvariants {
 
   // — leaders —
 
-  private checkLeader(node: SimNode, log: DecisionLog): void {
-    const { raft } = log;
+  private checkLeader(node: SimNode, pane: ControlPane): void {
+    const { raft } = pane.engine;
     const leader = this.leaders.get(raft.term);
-    if (leader === undefined) this.checkComplete(node, log);
+    if (leader === undefined) this.checkComplete(node, pane);
     else if (leader !== node.number) violated('at most one leader in a term', node, `term ${raft.term}: ${leader} too`);
     this.leaders.set(raft.term, node.number);
-    this.checkProposals(node, log);
+    this.checkProposals(node, pane);
   }
 
-  private checkComplete(node: SimNode, { raft }: DecisionLog): void {
+  private checkComplete(node: SimNode, { engine: { raft } }: ControlPane): void {
     for (const { index, term } of this.committed.values()) {
       // What a snapshot took the place of was committed when it was taken.
       if (index >= raft.firstIndex && raft.termAt(index) !== term)
@@ -101,7 +101,7 @@ export class PaneInvariants {
   }
 
   /** A conviction is judged when it is proposed: later its reasons may be gone. */
-  private checkProposals(node: SimNode, { raft, state }: DecisionLog): void {
+  private checkProposals(node: SimNode, { engine: { raft }, state }: ControlPane): void {
     const process = `${node.name}#${node.generation}@${raft.term}`;
     const seen = this.proposed.get(process) ?? raft.lastIndex;
     this.proposed.set(process, raft.lastIndex);
@@ -115,32 +115,33 @@ export class PaneInvariants {
 
   // — the log —
 
-  private checkApplied(node: SimNode, log: DecisionLog): void {
+  private checkApplied(node: SimNode, pane: ControlPane): void {
+    const { log } = pane;
     const process = `${node.name}#${node.generation}`;
     const from = (this.applied.get(process) ?? 0) + 1;
     const index = log.state.appliedIndex;
     if (index < from) return;
     this.applied.set(process, index);
-    for (const entry of log.committed(from, index - from + 1)) this.checkCommitted(node, log, entry);
+    for (const entry of log.committed(from, index - from + 1)) this.checkCommitted(node, pane, entry);
     this.agree(this.chains, 'equal chains at equal indexes', node, index, toHex(log.chain));
     this.agree(this.hashes, 'equal states at equal indexes', node, index, toHex(stateHash(log.state)));
   }
 
-  private checkCommitted(node: SimNode, log: DecisionLog, entry: LogEntry): void {
+  private checkCommitted(node: SimNode, pane: ControlPane, entry: LogEntry): void {
     const known = this.committed.get(entry.index);
     if (known !== undefined) {
       if (!isSameEntry(known, entry)) violated('the committed prefix never changes', node, `index ${entry.index}`);
       return;
     }
-    this.checkDurable(node, log, entry);
-    this.checkCounted(node, log);
+    this.checkDurable(node, pane, entry);
+    this.checkCounted(node, pane);
     this.committed.set(entry.index, entry);
     const command = commandOf(entry);
     if (command !== undefined) this.onCommitted(command);
   }
 
   /** Committed means on the disks of a majority, not in its memories; so a minority commits nothing. */
-  private checkDurable(node: SimNode, { raft }: DecisionLog, { index, term }: LogEntry): void {
+  private checkDurable(node: SimNode, { engine: { raft } }: ControlPane, { index, term }: LogEntry): void {
     const { voters, outgoing } = raft.configurationAt(index);
     for (const set of [voters, outgoing]) {
       const disks = this.nodes().filter(({ number }) => set.includes(number));
@@ -151,7 +152,7 @@ export class PaneInvariants {
   }
 
   /** An older entry on a majority may yet be replaced; one of the leader's own term takes it along (Raft §3.6.2). */
-  private checkCounted(node: SimNode, { raft }: DecisionLog): void {
+  private checkCounted(node: SimNode, { engine: { raft } }: ControlPane): void {
     if (raft.role !== 'leader' || raft.termAt(raft.commitIndex) === raft.term) return;
     violated('a leader commits by its own term', node, `index ${raft.commitIndex} in term ${raft.term}`);
   }

@@ -140,7 +140,7 @@ export class SimCluster {
 
   /** The leader of the latest term, if one leads. */
   get leader(): SimNode | undefined {
-    const term = (node: SimNode): number => node.member?.pane?.log.raft.term ?? 0;
+    const term = (node: SimNode): number => node.member?.pane?.engine.raft.term ?? 0;
     return this.everyNode
       .filter((node) => node.member?.pane?.leads === true)
       .reduce<SimNode | undefined>((best, node) => (best && term(best) >= term(node) ? best : node), undefined);

@@ -97,7 +97,7 @@ describe('a post counts only when it is of', () => {
   }
 
   test('a control node: a member or a stranger cannot move the term', () => {
-    const term = (): number | undefined => asked.member?.pane?.log.raft.term;
+    const term = (): number | undefined => asked.member?.pane?.engine.raft.term;
     const before = term();
     for (const who of ['stranger', 'member'] as const) {
       stepped({ kind: 'post', from: peers[who], body: encodePost(posts.raft[0]) });

@@ -41,7 +41,7 @@ describe('a log of more entries than stay between two snapshots', () => {
     cluster.run(5_000);
     write(cluster, 5 * snapshotEveryEntries);
     for (const name of ['c1', 'c2']) {
-      const { raft } = nodeOf(cluster, name).member?.pane?.log ?? {};
+      const raft = nodeOf(cluster, name).member?.pane?.engine.raft;
       assert(raft !== undefined && raft.firstIndex > 1, name);
       assert(raft.lastIndex - raft.firstIndex < 3 * snapshotEveryEntries, name);
     }
@@ -53,7 +53,7 @@ describe('a log of more entries than stay between two snapshots', () => {
     cluster.run(5_000);
     const [one, other] = [stateOf(nodeOf(cluster, 'c1')), stateOf(away)];
     assert.equal(other, one);
-    assert((away.member?.pane?.log.raft.firstIndex ?? 0) > 1);
+    assert((away.member?.pane?.engine.raft.firstIndex ?? 0) > 1);
   });
 
   test('is read from its snapshot on at a start', () => {

@@ -47,8 +47,8 @@ const changeTo = (cluster: SimCluster, ...numbers: readonly NodeNumber[]): PaneA
 function areControlNodes(cluster: SimCluster, ...numbers: readonly NodeNumber[]): void {
   const isSo = (): boolean =>
     membersOf(cluster).every(({ member }) => member?.directory.controlNumbers().join() === numbers.join()) &&
-    cluster.leader?.member?.pane?.log.raft.configuration.voters.join() === numbers.join() &&
-    cluster.leader?.member?.pane?.log.raft.configuration.outgoing.length === 0;
+    cluster.leader?.member?.pane?.engine.raft.configuration.voters.join() === numbers.join() &&
+    cluster.leader?.member?.pane?.engine.raft.configuration.outgoing.length === 0;
   assert(cluster.runUntil(isSo, 60_000), `not ${numbers.join()} everywhere`);
 }
 
@@ -67,7 +67,7 @@ describe('a node that joins with the role control', () => {
   test('follows the log, and votes only when it is promoted', () => {
     const fourth = joined(cluster, 'c4');
     const isFollowing = (): boolean =>
-      cluster.leader?.member?.pane?.log.raft.configuration.learners.join() === `${fourth.number}`;
+      cluster.leader?.member?.pane?.engine.raft.configuration.learners.join() === `${fourth.number}`;
     assert(cluster.runUntil(isFollowing, 10_000));
     assert.deepEqual(nodeOf(cluster, 'm1').member?.directory.controlNumbers(), [1, 2, 3]);
     assert.equal(asked(cluster, changeTo(cluster, 1, 2, 3, fourth.number)), undefined);

@@ -106,7 +106,7 @@ describe('a note', () => {
     const cluster = wholeCluster();
     const leader = leaderOf(cluster);
     const others = cluster.control.filter((node) => node !== leader);
-    const lastAt = (node: SimNode): number => node.member?.pane?.log.raft.lastIndex ?? 0;
+    const lastAt = (node: SimNode): number => node.member?.pane?.engine.raft.lastIndex ?? 0;
     const before = lastAt(leader);
     cluster.ask(leader, ask(1));
     while (others.some((node) => lastAt(node) === before)) cluster.run(1);

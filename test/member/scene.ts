@@ -59,6 +59,6 @@ export function knowledgeOf({ member }: SimNode): string {
     declared: [...directory.declarations.keys()],
     configs: exchange.configs.roles().map((role) => [role, exchange.configs.held(role)]),
     state: pane === undefined ? '' : toHex(stateHash(pane.state)),
-    log: pane?.log.raft.lastIndex,
+    log: pane?.engine.raft.lastIndex,
   });
 }

@@ -78,17 +78,19 @@ const mutants: readonly Mutant[] = [
   },
   {
     wrong: 'an uncommitted entry is shown',
-    file: 'member/decision-log.ts',
-    from: 'Math.max(0, this.state.appliedIndex - first + 1)',
-    to: 'Math.max(0, this.raft.lastIndex - first + 1)',
+    file: 'member/raft-engine.ts',
+    from: 'Math.min(most, this.shownIndex - from + 1)',
+    to: 'Math.min(most, this.raft.lastIndex - from + 1)',
   },
   {
     wrong: 'a proposal counts as decided when it is written down',
     file: 'member/decision-log.ts',
-    from: 'this.proposals.set(proposed.firstIndex, { term: proposed.term, then });',
+    from: 'this.engine.append({ fence, head, payload }, (outcome, later) => this.onOutcome(outcome, then, later), at);',
     to:
-      "then({ ok: true, index: proposed.firstIndex, applied: { kind: 'changed', events: [] } }, " +
-      '{ now: 0, wall: 0 });',
+      '{\n' +
+      "      then({ ok: true, index: head + 1, applied: { kind: 'changed', events: [] } }, at);\n" +
+      '      this.engine.append({ fence, head, payload }, () => {}, at);\n' +
+      '    }',
   },
   {
     wrong: 'an older seq replaces a newer one',

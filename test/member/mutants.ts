@@ -1,0 +1,114 @@
+/**
+ * Breaks the raft engine in one place at a time and lets the conformance suite find out:
+ * `node --import tsx test/member/mutants.ts`. A mutant that survives shows a promise that the suite does not check.
+ * Ends with exit code 1 then.
+ */
+import { spawnSync } from 'node:child_process';
+import { type Mutant, tryMutants } from '../house/mutation.ts';
+
+/** A suite that takes longer has lost its way. */
+const runMsMax = 60_000;
+
+const mutants: readonly Mutant[] = [
+  {
+    wrong: 'a fence of an earlier lead may append',
+    file: 'raft-engine.ts',
+    from: "if (fence !== this.status.fence) return 'not-leader';",
+    to: "if (fence < 0 || this.status.fence === undefined) return 'not-leader';",
+  },
+  {
+    wrong: 'an append stands wherever the log ends',
+    file: 'raft-engine.ts',
+    from: "if (head !== this.raft.lastIndex) return 'conflict';",
+    to: "if (head < 0) return 'conflict';",
+  },
+  {
+    wrong: 'an append whose leader was deposed is told to be refused',
+    file: 'raft-engine.ts',
+    from: "for (const then of lost) then({ kind: 'unknown' }, at);",
+    to: "for (const then of lost) then({ kind: 'refused', why: 'not-leader' }, at);",
+  },
+  {
+    wrong: 'an append whose leader was deposed is never answered',
+    file: 'raft-engine.ts',
+    from: "if (this.appends.size === 0 || this.raft.role === 'leader') return;",
+    to: 'if (this.appends.size >= 0) return;',
+  },
+  {
+    wrong: 'an append is told to be committed when it is written down',
+    file: 'raft-engine.ts',
+    from: 'this.appends.set(proposed.firstIndex, then);',
+    to: "then({ kind: 'committed', index: proposed.firstIndex }, at);",
+  },
+  {
+    wrong: 'a busy engine writes down what it refuses',
+    file: 'raft-engine.ts',
+    from: "if (proposed.kind !== 'accepted') return proposed.kind;",
+    to: "if (proposed.kind !== 'accepted') return proposed.kind;\n" + "    if (this.appends.size >= 40) return 'busy';",
+  },
+  {
+    wrong: 'a read is answered without confirmation',
+    file: 'raft-engine.ts',
+    from: "if (begun.kind === 'pending') this.reads.set(begun.id, then);",
+    to: "if (begun.kind === 'pending') then({ kind: 'current', index: this.shownIndex }, at);",
+  },
+  {
+    wrong: 'a read that lost its leader is never answered',
+    file: 'raft-engine.ts',
+    from: "for (const id of ready.readsFailed) this.tellRead(id, { kind: 'refused', why: 'not-leader' }, at);",
+    to: '',
+  },
+  {
+    wrong: 'a read is answered before what it names is there to watch',
+    file: 'raft-engine.ts',
+    from:
+      '    this.show(ready, at);\n' +
+      "    for (const { id, index } of ready.reads) this.tellRead(id, { kind: 'current', index }, at);\n",
+    to:
+      "    for (const { id, index } of ready.reads) this.tellRead(id, { kind: 'current', index }, at);\n" +
+      '    this.show(ready, at);\n',
+  },
+  {
+    wrong: 'what is not committed is there to watch',
+    file: 'raft-engine.ts',
+    from: 'Math.min(most, this.shownIndex - from + 1)',
+    to: 'Math.min(most, this.raft.lastIndex - from + 1)',
+  },
+  {
+    wrong: 'a watch begins behind what is compacted and says nothing of it',
+    file: 'raft-engine.ts',
+    from: 'if (from < firstKept.index && newest !== undefined)',
+    to: 'if (from < 1 && newest !== undefined)',
+  },
+  {
+    wrong: 'whoever gets a snapshot is not told',
+    file: 'raft-engine.ts',
+    from: 'this.compaction.onRestored(restore);',
+    to: '',
+  },
+  {
+    wrong: 'a promise leaves before it is durable',
+    file: 'raft-engine.ts',
+    from: 'this.afterWrite = ready.sendAfterWrite;',
+    to: 'this.send(ready.sendAfterWrite, at);',
+  },
+];
+
+/** The first test that fails; nothing when all pass. */
+function verdictIn(folder: string): string | undefined {
+  const command = ['--import', 'tsx', '--test', '--test-reporter=tap', 'test/member/engine.test.ts'];
+  const options = { cwd: folder, encoding: 'utf8', timeout: runMsMax } as const;
+  const { status, stdout, error } = spawnSync(process.execPath, command, options);
+  if (status === 0) return undefined;
+  if (error !== undefined) return 'does not come to an end';
+  const [, test] = /^ {4}not ok \d+ - (.*)$/m.exec(stdout) ?? [];
+  if (test === undefined) throw new Error(`the mutant does not run:\n${stdout}`);
+  return test;
+}
+
+tryMutants({
+  mutants,
+  below: 'src/member',
+  tests: ['test/member', 'test/conformance', 'test/raft'],
+  fateIn: verdictIn,
+});
