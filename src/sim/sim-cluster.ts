@@ -4,7 +4,7 @@ import type { Genesis } from '../certificate/genesis.ts';
 import { genesisHash } from '../certificate/genesis.ts';
 import type { RoleDeclaration } from '../certificate/join-request.ts';
 import { type JoinToken, parseToken, tokenText } from '../certificate/token.ts';
-import { seedBytes, signingKeyFrom } from '../crypto.ts';
+import { seedBytes, sha256, signingKeyFrom } from '../crypto.ts';
 import { type Endpoint, endpointText, type LogIndex, type MonotonicMs } from '../identity.ts';
 import { snapshotEveryEntries } from '../member/compaction.ts';
 import type { MemberEffect } from '../member/effect.ts';
@@ -226,6 +226,7 @@ export class SimCluster {
         endpoints: [node.endpoint],
       })),
       firstToken: { publicKey: signingKeyFrom(tokenSeed).publicKey, notAfter: simulationBeganAt + tokenLifeMs },
+      recoveryKey: signingKeyFrom(sha256(tokenSeed)).publicKey,
     };
     this.control.forEach((node, position) => {
       node.belong({ genesis, number: position + 1 });
