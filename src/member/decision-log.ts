@@ -214,13 +214,18 @@ export class DecisionLog {
   }
 
   private compact(): void {
+    if (!this.compaction.isDue(this.state.appliedIndex)) return;
+    const snapshot = this.snapshot();
+    if (snapshot !== undefined) this.outbox.push({ kind: 'compact', ...this.compaction.begin(snapshot) });
+  }
+
+  /** All that is applied now; nothing when it is not known of which term the last entry is. */
+  snapshot(): LogSnapshot | undefined {
     const { appliedIndex: index } = this.state;
-    if (!this.compaction.isDue(index)) return;
     const term = this.raft.termAt(index);
-    if (term === undefined) return;
+    if (term === undefined) return undefined;
     const configuration = encodeConfiguration(this.raft.configurationAt(index));
-    const snapshot = { index, term, chain: this.chain, configuration, state: encodeState(this.state) };
-    this.outbox.push({ kind: 'compact', ...this.compaction.begin(snapshot) });
+    return { index, term, chain: this.chain, configuration, state: encodeState(this.state) };
   }
 
   /** The snapshot is durable. */
