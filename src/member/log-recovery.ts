@@ -30,7 +30,10 @@ export interface SurveyedLog {
  *
  * @throws HivemindError `data-format` for what this version does not know
  */
-export function surveyLog(genesis: Genesis, { snapshot, entries }: Pick<StoredLog, 'snapshot' | 'entries'>): SurveyedLog {
+export function surveyLog(
+  genesis: Genesis,
+  { snapshot, entries }: Pick<StoredLog, 'snapshot' | 'entries'>,
+): SurveyedLog {
   const hash = genesisHash(genesis);
   const state = snapshot === undefined ? new ControlState(genesis, hash) : decodeState(snapshot.state, genesis, hash);
   if (state === undefined) throw unknown('The snapshot of the event log');

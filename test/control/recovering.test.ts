@@ -13,7 +13,12 @@ import { exchangeKey, filled, firstTokenSeed, recoverySeed, role, signingKey } f
 import { createToken, Pane } from './pane.ts';
 
 /** The node that has the keys of this seed; control node n has the seed n. */
-function wish(pane: Pane, seed: NodeNumber = 1, changes: Partial<RecoveryWish> = {}, name = `control-${seed}`): RecoveryWish {
+function wish(
+  pane: Pane,
+  seed: NodeNumber = 1,
+  changes: Partial<RecoveryWish> = {},
+  name = `control-${seed}`,
+): RecoveryWish {
   const keys = { signingKey: signingKey(seed).publicKey, exchangeKey: exchangeKey(0x10 + seed) };
   const node = { name, ...keys, endpoints: [{ host: '10.0.0.1', port: 7100 }] };
   const lastIndex = pane.state.appliedIndex;
@@ -53,7 +58,10 @@ describe('a recovery on the one control node that is left', () => {
   test('keeps the members, gives up the other control nodes, and opens an epoch in which it signs alone', () => {
     const pane = cluster();
     const plan = planned(pane);
-    assert.deepEqual(plan.givenUp.map(({ name }) => name), ['control-2', 'control-3']);
+    assert.deepEqual(
+      plan.givenUp.map(({ name }) => name),
+      ['control-2', 'control-3'],
+    );
     assert(recover(pane.state, plan, signed(plan)));
     const { state } = pane;
     assert.deepEqual([...state.members.values()].map(({ name }) => name).sort(), ['atlas', 'control-1']);
@@ -101,7 +109,10 @@ describe('a recovery on the one control node that is left', () => {
   test('may keep others that live: members still, without a vote', () => {
     const pane = cluster();
     const plan = planned(pane, wish(pane, 2, { keep: ['control-3'] }));
-    assert.deepEqual(plan.kept.map(({ number }) => number), [3]);
+    assert.deepEqual(
+      plan.kept.map(({ number }) => number),
+      [3],
+    );
     assert(recover(pane.state, plan, signed(plan)));
     assert.deepEqual([...pane.state.members.keys()].sort(), [2, 3, 4]);
     assert.deepEqual([pane.state.controlNumbers, pane.state.membersOfRole('control')], [[2], [2, 3]]);

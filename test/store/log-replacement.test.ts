@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { concatBytes, toHex, utf8 } from '../../src/bytes.ts';
-import { seededRandom } from '../../src/seam/random.ts';
 import type { LogEntry, LogSnapshot, StoredLog } from '../../src/seam/log-store.ts';
+import { seededRandom } from '../../src/seam/random.ts';
 import { PowerFailure, SimFileSystem } from '../../src/sim/sim-file-system.ts';
-import { encodeLogSnapshot } from '../../src/store/log-snapshot.ts';
 import { peekLog, replaceLog } from '../../src/store/log-replacement.ts';
+import { encodeLogSnapshot } from '../../src/store/log-snapshot.ts';
 import { markQuarantined } from '../../src/store/quarantine.ts';
 import { decodeSavedSnapshot, encodeSavedSnapshot, type SavedSnapshot } from '../../src/store/saved-snapshot.ts';
 import { WalWriter } from '../../src/store/wal-writer.ts';
