@@ -1,4 +1,4 @@
-/** `hivemind snapshot`: what the control pane has decided as a file, for the day on which all control nodes are lost. */
+/** `hivemind snapshot`: what the control pane decided, as a file for the day on which all control nodes are lost. */
 import type { Command } from 'commander';
 import { type AgentOptions, agentCommand } from './agent-command.ts';
 import type { RestoreFlags } from './recovery/restore.ts';

@@ -25,8 +25,8 @@ export const amendmentBytesMax = 2_048;
 export const firstEpoch: Epoch = 1;
 
 /**
- * `known`: this very one stands already. `forked`: another one stands in its place, and both are signed as they must be:
- * whoever signs did so twice. `refused`: it is not the next one, or not signed as that must be.
+ * `known`: this very one stands already. `forked`: another one stands in its place, and both are signed as they must
+ * be: whoever signs did so twice. `refused`: it is not the next one, or not signed as that must be.
  */
 export type Amended = 'amended' | 'known' | 'forked' | 'refused';
 

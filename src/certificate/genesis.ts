@@ -28,7 +28,7 @@ export interface Genesis {
   readonly control: readonly ControlNode[];
   /** The public key of the token that `init` prints, and when it stops to admit. */
   readonly firstToken: { readonly publicKey: Uint8Array; readonly notAfter: WallMs };
-  /** The Ed25519 public key that a recovery must be signed by (certificate/recovery.ts); no machine keeps the other half. */
+  /** The Ed25519 public key that signs recoveries (recovery.ts); no machine keeps the private half. */
   readonly recoveryKey: Uint8Array;
 }
 

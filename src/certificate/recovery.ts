@@ -1,8 +1,8 @@
 /**
- * A recovery: the way out when a majority of the control nodes is lost for good. It amends the charter as an epoch and a
- * control set do, and nobody is left whose majority could sign it. So two others sign: the *recovery key*, of which the
- * genesis holds the public half and somebody keeps the private half away from all machines, and the one node that goes
- * on. A minority of control nodes alone, be it taken over, can never make itself the whole.
+ * A recovery: the way out when a majority of the control nodes is lost for good. It amends the charter as an epoch and
+ * a control set do, and nobody is left whose majority could sign it. So two others sign: the *recovery key*, of which
+ * the genesis holds the public half and somebody keeps the private half away from all machines, and the one node that
+ * goes on. A minority of control nodes alone, be it taken over, can never make itself the whole.
  */
 import { ByteReader, ByteWriter } from '../bytes.ts';
 import { hashBytes, type SigningKey, sha256, signatureBytes, verifySignature } from '../crypto.ts';
@@ -21,7 +21,7 @@ export const numbersSkipped = 65_536;
 /** Indexes of the event log that are left out, for the same reason. */
 export const indexesSkipped = 1_048_576;
 
-/** "The others are lost. From now on it is this epoch, this node signs alone, and of those before only these belong." */
+/** "The others are lost. It is this epoch now, this node signs alone, and of those before only these belong." */
 export interface RecoveryStatement {
   readonly kind: 'recovery';
   readonly cluster: Uint8Array;

@@ -242,6 +242,7 @@ export class Member {
   identify(publicKey: Uint8Array, number: NodeNumber, credential: Uint8Array, at: Instant): NodeNumber | undefined {
     if (credential.length > 0 && number > 0) this.onCredential(number, credential, at);
     const known = this.directory.numberOf(publicKey);
+    if (known === undefined && number > 0) this.charterReader.onStranger(publicKey, credential, at);
     return known === number || number === 0 ? known : undefined;
   }
 

@@ -380,7 +380,7 @@ export class Membership {
 export function givenUp({ node, at }: RecoveryStatement): HivemindError {
   return new HivemindError(
     'refused',
-    `This control node was given up at ${wallText(at)}, when the cluster was recovered on ${node.name}: its event log ` +
-      'counts no more; move its data folder away, and join anew with a token for the role control.',
+    `This control node was given up at ${wallText(at)}, when the cluster was recovered on ${node.name}: ` +
+      'its event log counts no more; move its data folder away, and join anew with a token for the role control.',
   );
 }

@@ -1,4 +1,4 @@
-/** A recovery amends the charter when nobody is left whose majority could: by the recovery key and the node that goes on. */
+/** A recovery amends the charter when no majority is left: by the recovery key and the node that goes on. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { toHex } from '../../src/bytes.ts';
