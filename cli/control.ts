@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { type AgentClient, withAgent } from './agent-client.ts';
 import { type AgentOptions, agentCommand, parseLabel, showAnswer } from './agent-command.ts';
+import { registerControlRecover } from './control-recover.ts';
 import { registerControlVerify } from './control-verify.ts';
 import { printAnswer, printNote } from './output.ts';
 import { renderPane } from './render-control.ts';
@@ -18,6 +19,7 @@ type Change = 'promote' | 'demote';
 export function registerControl(program: Command): void {
   const control = program.command('control').description('look at the control nodes, and change them');
   registerControlVerify(control);
+  registerControlRecover(control);
   agentCommand(control, 'ls', 'list the control nodes as each answers for itself').action((options: AgentOptions) =>
     showAnswer(options, { kind: 'pane' }, renderPane),
   );

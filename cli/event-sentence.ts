@@ -16,6 +16,9 @@ const sentences: Readonly<Partial<Record<MemberEvent['kind'], Sentence>>> = {
       ? `too many are accused at once to be convicted: ${firstOf(textsIn(accused))}; see \`hivemind brake status\``
       : 'convictions go on',
   amended: ({ epoch, control }) => `epoch ${epoch}; control nodes are ${listed(textsIn(control))}`,
+  'charter-forked': ({ amendment }) =>
+    `the cluster was parted: somebody goes by another amendment ${amendment} of the charter, signed as well; ` +
+    'only one part may go on (docs/recovery.md)',
   'datagrams-blocked': ({ endpoints, isOwn }, node) =>
     isOwn === true
       ? `nobody answers this node by UDP, and they do by TCP: open UDP ${listed(textsIn(endpoints))} on this machine`

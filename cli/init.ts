@@ -11,6 +11,7 @@ import {
   type Genesis,
   genesisHash,
 } from '../src/certificate/genesis.ts';
+import { recoveryKeyText } from '../src/certificate/recovery-key.ts';
 import { tokenText } from '../src/certificate/token.ts';
 import { seedBytes, signingKeyFrom } from '../src/crypto.ts';
 import { HivemindError } from '../src/error.ts';
@@ -36,6 +37,8 @@ export interface Founded {
   readonly token: string;
   readonly tokenExpiresAt: string;
   readonly join: string;
+  /** The file with the key that signs a recovery. */
+  readonly recoveryKey: string;
 }
 
 interface PlannedNode {
@@ -62,17 +65,20 @@ export function registerInit(program: Command): void {
     });
 }
 
+/** Its place below `--out`. */
+const recoveryKeyName = 'recovery.key';
+
 /**
- * Makes the folders `OUT/NAME` with `hivemind.yaml` and `data/`, each for one control node.
+ * Makes the folders `OUT/NAME` with `hivemind.yaml` and `data/`, each for one control node, and `OUT/recovery.key`.
  *
  * @throws HivemindError `usage`, `name-invalid`, `address-invalid`, `address-unreachable`, `already-initialised`
  */
 export async function found(control: string, out: string, tokenTtlMs: number): Promise<Founded> {
   const planned = await Promise.all(parseControl(control).map(resolvePlanned));
   checkPlaces(planned);
-  const taken = planned.find((node) => existsSync(join(out, node.name)));
+  const taken = [...planned.map(({ name }) => name), recoveryKeyName].find((name) => existsSync(join(out, name)));
   if (taken !== undefined) {
-    const sentence = `${join(out, taken.name)} exists already; remove it or choose another folder with --out.`;
+    const sentence = `${join(out, taken)} exists already; remove it or choose another folder with --out.`;
     throw new HivemindError('already-initialised', sentence);
   }
   const { NodeFolder } = await import('./agent/node-folder.ts');
@@ -87,7 +93,11 @@ export async function found(control: string, out: string, tokenTtlMs: number): P
   const tokenSeed = systemRandom.bytes(seedBytes);
   const createdAt = systemClock.wallNow();
   const firstToken = { publicKey: signingKeyFrom(tokenSeed).publicKey, notAfter: createdAt + tokenTtlMs };
-  const genesis: Genesis = { cluster: systemRandom.bytes(clusterIdBytes), createdAt, control: nodes, firstToken };
+  const recoverySeed = systemRandom.bytes(seedBytes);
+  const recoveryKey = signingKeyFrom(recoverySeed).publicKey;
+  const cluster = systemRandom.bytes(clusterIdBytes);
+  const genesis: Genesis = { cluster, createdAt, control: nodes, firstToken, recoveryKey };
+  await createText(join(out, recoveryKeyName), recoveryKeyText(recoverySeed, genesis));
   await Promise.all(folders.map((folder, position) => folder.found({ genesis, number: position + 1 })));
   for (const node of planned) await writeNodeSettings(node, out);
   return foundedFrom(genesis, planned, out, tokenText(tokenSeed, genesis.cluster, genesisHash(genesis)));
@@ -144,6 +154,11 @@ function checkPlaces(planned: readonly PlannedNode[]): void {
   }
 }
 
+async function createText(path: string, text: string): Promise<void> {
+  const { createFileAtomically } = await import('../src/store/atomic-file.ts');
+  await createFileAtomically(path, Buffer.from(`${text}\n`));
+}
+
 async function writeNodeSettings(node: PlannedNode, out: string): Promise<void> {
   const [{ writeSettings }, { writeFileAtomically }] = await Promise.all([
     import('../src/settings/draft.ts'),
@@ -176,11 +191,12 @@ function foundedFrom(genesis: Genesis, planned: readonly PlannedNode[], out: str
     token,
     tokenExpiresAt: wallText(genesis.firstToken.notAfter),
     join: `hivemind join ${control[0]?.address} --token ${token} --role host`,
+    recoveryKey: join(out, recoveryKeyName),
   };
 }
 
 function describe(founded: Founded): string {
-  const { control, quorum } = founded;
+  const { control, quorum, recoveryKey } = founded;
   const nodes = control.length === 1 ? '1 control node' : `${control.length} control nodes`;
   return [
     `Cluster ${founded.cluster.slice(0, 8)}: ${nodes}, of which ${quorum} must be in touch to decide anything.`,
@@ -192,5 +208,7 @@ function describe(founded: Founded): string {
     `  ${founded.join}`,
     '',
     `The token admits any number of nodes until ${founded.tokenExpiresAt}; keep it secret.`,
+    `Move ${recoveryKey} away from these machines, to where you keep passwords: it is what brings the cluster back`,
+    'when most control nodes are lost for good, and nothing else does.',
   ].join('\n');
 }

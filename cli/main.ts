@@ -20,6 +20,7 @@ import { registerJoin } from './join.ts';
 import { registerMembers, registerNode } from './members.ts';
 import { endWithReader, printNote } from './output.ts';
 import { registerSim } from './sim.ts';
+import { registerSnapshot } from './snapshot.ts';
 import { registerRoles, registerStatus } from './status.ts';
 import { registerTags } from './tags.ts';
 import { registerToken } from './token.ts';
@@ -40,6 +41,7 @@ const commands: readonly (readonly [heading: string, registers: readonly Registe
       registerEvent,
       registerBrake,
       registerEpoch,
+      registerSnapshot,
       registerLeave,
       registerRemove,
       registerStop,

@@ -20,9 +20,10 @@ function paneRow(node: LocalPaneNode): readonly Cell[] {
 }
 
 export function renderLogCheck(check: LogCheck): string {
-  const { entries, firstIndex, lastIndex, segments, snapshots, hardState, repairs } = check;
+  const { entries, firstIndex, lastIndex, lastTerm, segments, snapshots, snapshotIndex, hardState, repairs } = check;
   const range = entries === 0 ? '' : ` (${firstIndex} to ${lastIndex})`;
   const counts = [`${entries === 1 ? '1 entry' : `${entries} entries`}${range}`, plural(segments, 'segment')];
   const line = [...counts, plural(snapshots, 'snapshot'), `term ${hardState.term}`, 'chain OK'].join(', ');
-  return [line, ...repairs.map((repair) => `At the next start: ${repair}`)].join('\n');
+  const end = `Ends at term ${lastTerm}, index ${Math.max(lastIndex, snapshotIndex)}.`;
+  return [line, end, ...repairs.map((repair) => `At the next start: ${repair}`)].join('\n');
 }

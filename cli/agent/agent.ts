@@ -180,7 +180,7 @@ class AgentStart {
     onStage({ stage: 'admitted', number: joined.number, name: settings.name });
     const { members, logIndex } = joined.memory.digest;
     onStage({ stage: 'digest', members: members.length, logIndex });
-    return joined;
+    return { ...joined, isFounder: false };
   }
 
   // — seams —

@@ -15,6 +15,8 @@ export interface Identity {
   readonly genesis: Genesis;
   readonly number: NodeNumber;
   readonly memory: MemberMemory | undefined;
+  /** It is a control node without a certificate: the genesis or a recovery names it, and its folder says which one. */
+  readonly isFounder: boolean;
 }
 
 /**
@@ -26,11 +28,11 @@ export async function rememberedIdentity(folder: NodeFolder, log: Logger): Promi
   const { memory, repair } = await folder.memory();
   if (repair !== undefined) log.warn('memory repaired', { repair });
   const founding = await folder.founding();
-  if (founding !== undefined) return { ...founding, memory };
+  if (founding !== undefined) return { ...founding, memory, isFounder: true };
   if (memory === undefined) return undefined;
   const genesis = decodeGenesis(memory.digest.genesis);
   const number = genesis === undefined ? undefined : certifiedAs(genesis, memory)?.number;
-  if (genesis !== undefined && number !== undefined) return { genesis, number, memory };
+  if (genesis !== undefined && number !== undefined) return { genesis, number, memory, isFounder: false };
   throw new HivemindError(
     'data-corrupt',
     `${folder.path} does not say who this node is; empty it and join again with a token.`,
@@ -54,7 +56,7 @@ export function checkCluster(identity: Identity, folder: NodeFolder, token: Join
  * @throws HivemindError `name-invalid`, `roles-not-allowed`
  */
 export function checkRoles(identity: Identity, name: string, roles: readonly string[]): void {
-  if (isFounder(identity)) {
+  if (identity.isFounder) {
     if (roles.length === 0) return;
     const sentence = `${name} is a control node and performs nothing else; remove its roles: section.`;
     throw new HivemindError('roles-not-allowed', sentence);
@@ -70,15 +72,11 @@ export function checkRoles(identity: Identity, name: string, roles: readonly str
   throw new HivemindError('roles-not-allowed', `${sentence}restore them, or leave and join again.`);
 }
 
-/** Whether it keeps the event log: a control node of the genesis, or one that joined with the role. */
+/** Whether it keeps the event log: a founder, or one that joined with the role. */
 export function keepsLog(identity: Identity): boolean {
-  const { genesis, memory } = identity;
-  if (isFounder(identity)) return true;
+  const { genesis, memory, isFounder } = identity;
+  if (isFounder) return true;
   return memory !== undefined && certifiedAs(genesis, memory)?.roles.includes(controlRole) === true;
-}
-
-function isFounder({ genesis, number }: Identity): boolean {
-  return genesis.control.some((node) => node.number === number);
 }
 
 /** What the remembered certificate says of this node; nothing when its cluster's control nodes did not sign it. */

@@ -44,6 +44,9 @@ function onEvent(event: MemberEvent, { node, events, streams, end, log, forget }
     case 'log-disk':
       log.warn('log-disk', { reason: eventSentence(described) });
       break;
+    case 'charter-forked':
+      log.error('charter-forked', { reason: eventSentence(described) });
+      break;
     case 'brake':
       log.warn('brake', { reason: eventSentence(described) });
       break;

@@ -7,11 +7,12 @@ import { equalBytes } from '../bytes.ts';
 import { sha256 } from '../crypto.ts';
 import type { Epoch, NodeNumber } from '../identity.ts';
 import { type Certificate, type ControlSet, controlSetOf, verifyBySet } from './certificate.ts';
-import { type Genesis, genesisHash } from './genesis.ts';
+import { type ControlNode, type Genesis, genesisHash } from './genesis.ts';
+import { type RecoveryStatement, verifyRecovery } from './recovery.ts';
 import {
   type AdmitStatement,
   type Amendment,
-  type ControlSetStatement,
+  type ControlKeys,
   type EpochStatement,
   encodeStatement,
 } from './statement.ts';
@@ -23,8 +24,17 @@ export const amendmentBytesMax = 2_048;
 /** The epoch of the genesis. */
 export const firstEpoch: Epoch = 1;
 
-/** `known`: this very one stands already. `refused`: it is not the next one, or not signed as that must be. */
-export type Amended = 'amended' | 'known' | 'refused';
+/**
+ * `known`: this very one stands already. `forked`: another one stands in its place, and both are signed as they must
+ * be: whoever signs did so twice. `refused`: it is not the next one, or not signed as that must be.
+ */
+export type Amended = 'amended' | 'known' | 'forked' | 'refused';
+
+/** Some amendment, and what is hashed of it. */
+interface Verified {
+  readonly statement: Amendment | RecoveryStatement;
+  readonly hash: Uint8Array;
+}
 
 export class Charter {
   readonly genesis: Genesis;
@@ -34,10 +44,15 @@ export class Charter {
   private readonly amendments: Uint8Array[] = [];
   /** The hash of the genesis, and of each amendment's statement. */
   private readonly heads: Uint8Array[];
-  private latest: EpochStatement | undefined;
+  private latest: EpochStatement | RecoveryStatement | undefined;
+  /** The set that was in force when the present epoch began: those before it admit nobody in this one. */
+  private epochSet = 0;
+  private controlNodes: readonly ControlNode[];
+  private forkedAt: number | undefined;
 
   constructor(genesis: Genesis) {
     this.genesis = genesis;
+    this.controlNodes = genesis.control;
     this.sets = [controlSetOf(genesis)];
     this.heads = [genesisHash(genesis)];
   }
@@ -57,8 +72,18 @@ export class Charter {
   }
 
   /** What opened the present epoch; nothing in the first one. */
-  get epochStatement(): EpochStatement | undefined {
+  get epochStatement(): EpochStatement | RecoveryStatement | undefined {
     return this.latest;
+  }
+
+  /** Whom the genesis or a recovery names, with keys and addresses: they need no certificate. */
+  get founders(): readonly ControlNode[] {
+    return this.controlNodes;
+  }
+
+  /** The first amendment of which this charter has seen another version that is signed as well; nothing as a rule. */
+  get fork(): number | undefined {
+    return this.forkedAt;
   }
 
   /** Who signs now. */
@@ -83,11 +108,12 @@ export class Charter {
 
   /**
    * Whether a verified admission counts now: its set signed while it was in force, which shows in the number that it
-   * gave out, and the member was not dropped when a later epoch began.
+   * gave out and in the epoch, and the member was not dropped when a later epoch began.
    */
   counts({ controlSet, epoch, number }: AdmitStatement, isSurvivor: (number: NodeNumber) => boolean): boolean {
     if (number >= (this.ends[controlSet] ?? Number.POSITIVE_INFINITY)) return false;
-    return epoch === this.epoch || (epoch < this.epoch && isSurvivor(number));
+    if (epoch === this.epoch) return controlSet >= this.epochSet;
+    return epoch < this.epoch && isSurvivor(number);
   }
 
   /** Where the next amendment stands, and who signs it. */
@@ -97,34 +123,58 @@ export class Charter {
   }
 
   amend(bytes: Uint8Array): Amended {
-    const verified = this.verify(bytes)?.statement;
-    if (verified?.kind !== 'control-set' && verified?.kind !== 'epoch') return 'refused';
-    const head = sha256(encodeStatement(verified));
-    const known = this.heads[verified.amendment];
-    if (known !== undefined && equalBytes(head, known)) return 'known';
-    if (this.length >= amendmentsMax || !this.follows(verified)) return 'refused';
-    if (verified.kind === 'epoch') this.latest = verified;
-    else this.succeed(verified);
+    const verified = this.verifyAmendment(bytes);
+    if (verified === undefined) return 'refused';
+    const { statement, hash } = verified;
+    const known = this.heads[statement.amendment];
+    if (known !== undefined) return equalBytes(hash, known) ? 'known' : this.onOther(statement);
+    if (this.length >= amendmentsMax || !this.follows(statement)) return 'refused';
+    this.take(statement);
     this.amendments.push(bytes);
-    this.heads.push(head);
+    this.heads.push(hash);
     return 'amended';
   }
 
+  private verifyAmendment(bytes: Uint8Array): Verified | undefined {
+    const recovery = verifyRecovery(bytes, this.genesis);
+    if (recovery !== undefined) return recovery;
+    const statement = this.verify(bytes)?.statement;
+    if (statement?.kind !== 'control-set' && statement?.kind !== 'epoch') return undefined;
+    return { statement, hash: sha256(encodeStatement(statement)) };
+  }
+
+  /** Signed by those who may, for a place that is taken: what stood first stands, here. */
+  private onOther({ amendment, previous }: Verified['statement']): Amended {
+    const before = this.heads[amendment - 1];
+    if (before === undefined || !equalBytes(before, previous)) return 'refused';
+    this.forkedAt = Math.min(amendment, this.forkedAt ?? amendment);
+    return 'forked';
+  }
+
   /** An epoch is one higher, or after a disaster more; a new set changes no epoch. */
-  private follows(statement: Amendment): boolean {
+  private follows(statement: Verified['statement']): boolean {
     const { controlSet, amendment, previous } = this.next();
     const isNext = statement.amendment === amendment && equalBytes(statement.previous, previous);
     if (!isNext || statement.controlSet !== controlSet) return false;
-    return statement.kind === 'epoch' ? statement.epoch > this.epoch : statement.epoch === this.epoch;
+    return statement.kind === 'control-set' ? statement.epoch === this.epoch : statement.epoch > this.epoch;
   }
 
-  private succeed(statement: ControlSetStatement): void {
-    this.ends.push(statement.nextNumber);
-    this.sets.push(setOf(statement));
+  private take(statement: Verified['statement']): void {
+    if (statement.kind === 'control-set') this.succeed(statement, statement.nodes);
+    if (statement.kind === 'recovery') {
+      const { node } = statement;
+      this.succeed(statement, [node]);
+      const others = this.controlNodes.filter(({ number }) => number !== node.number);
+      this.controlNodes = [...others, node];
+    }
+    if (statement.kind === 'control-set') return;
+    this.latest = statement;
+    this.epochSet = this.controlSet.index;
   }
-}
 
-function setOf({ cluster, controlSet, nodes }: ControlSetStatement): ControlSet {
-  const signingKeys = new Map(nodes.map(({ number, signingKey }) => [number, signingKey]));
-  return { index: controlSet + 1, cluster, signingKeys };
+  private succeed({ cluster, controlSet, nextNumber }: Verified['statement'], nodes: readonly ControlKeys[]): void {
+    this.ends.push(nextNumber);
+    const signingKeys = new Map(nodes.map(({ number, signingKey }) => [number, signingKey]));
+    this.sets.push({ index: controlSet + 1, cluster, signingKeys });
+  }
 }

@@ -28,19 +28,23 @@ export interface Genesis {
   readonly control: readonly ControlNode[];
   /** The public key of the token that `init` prints, and when it stops to admit. */
   readonly firstToken: { readonly publicKey: Uint8Array; readonly notAfter: WallMs };
+  /** The Ed25519 public key that signs recoveries (recovery.ts); no machine keeps the private half. */
+  readonly recoveryKey: Uint8Array;
 }
 
-const label = 'hivemind/genesis/1';
+const label = 'hivemind/genesis/2';
 
 export function encodeGenesis(genesis: Genesis): Uint8Array {
   const out = new ByteWriter(label).raw(genesis.cluster).u48(genesis.createdAt);
-  out.raw(genesis.firstToken.publicKey).u48(genesis.firstToken.notAfter);
+  out.raw(genesis.firstToken.publicKey).u48(genesis.firstToken.notAfter).raw(genesis.recoveryKey);
   out.u8(genesis.control.length);
-  for (const node of genesis.control) {
-    out.u32(node.number).text(node.name).raw(node.signingKey).raw(node.exchangeKey);
-    writeEndpoints(out, node.endpoints);
-  }
+  for (const node of genesis.control) writeControlNode(out, node);
   return out.finish();
+}
+
+export function writeControlNode(out: ByteWriter, node: ControlNode): void {
+  out.u32(node.number).text(node.name).raw(node.signingKey).raw(node.exchangeKey);
+  writeEndpoints(out, node.endpoints);
 }
 
 /** The genesis in these bytes, or nothing: a key that counted twice would be two voters in one hand. */
@@ -50,23 +54,25 @@ export function decodeGenesis(bytes: Uint8Array): Genesis | undefined {
   const cluster = input.raw(clusterIdBytes);
   const createdAt = input.u48();
   const firstToken = { publicKey: input.raw(publicKeyBytes), notAfter: input.u48() };
+  const recoveryKey = input.raw(publicKeyBytes);
   const count = input.u8();
   if (count < 1 || count > controlNodesMax) return undefined;
   const control = Array.from({ length: count }, () => readControlNode(input));
-  if (!input.done || !control.every(isControlNode)) return undefined;
+  const areNumbered = control.every(({ number }, position) => number === position + 1);
+  if (!input.done || !areNumbered || !control.every(isControlNode)) return undefined;
   const isOnce = (texts: readonly string[]): boolean => new Set(texts).size === count;
   const keys = control.map((node) => toHex(node.signingKey));
   return isOnce(keys) && isOnce(control.map((node) => node.name))
-    ? { cluster, createdAt, control, firstToken }
+    ? { cluster, createdAt, control, firstToken, recoveryKey }
     : undefined;
 }
 
-function isControlNode(node: ControlNode, position: number): boolean {
-  const { number, name, endpoints } = node;
-  return number === position + 1 && isLabel(name) && endpoints.length > 0 && endpoints.every(isEndpoint);
+/** Whether what was read can be one. */
+export function isControlNode({ number, name, endpoints }: ControlNode): boolean {
+  return number > 0 && isLabel(name) && endpoints.length > 0 && endpoints.every(isEndpoint);
 }
 
-function readControlNode(input: ByteReader): ControlNode {
+export function readControlNode(input: ByteReader): ControlNode {
   return {
     number: input.u32(),
     name: input.text(),

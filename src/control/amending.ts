@@ -21,8 +21,10 @@ export type CharterChange =
   | { readonly kind: 'control-set'; readonly numbers: readonly NodeNumber[]; readonly base: number }
   | { readonly kind: 'epoch' };
 
-/** Amendments that are kept for changes of the control set, when epochs have taken all others. */
+/** Amendments that are kept for changes of the control set, when epochs have taken all others, … */
 export const amendmentsReserve = 64;
+/** … and those that are kept for recoveries. */
+export const recoveriesReserve = 8;
 /** The next epoch begins by itself when so many removed numbers are remembered by everybody, … */
 export const epochRemovedMax = 1_000;
 /** … or so many entries were decided in this one, … */
@@ -47,7 +49,7 @@ export function judgeChange(state: ControlState, change: CharterChange): Refusal
   if (state.amending !== undefined) {
     return { code: 'busy', sentence: 'The charter is being amended already; ask again in a moment.' };
   }
-  const reserve = change.kind === 'epoch' ? amendmentsReserve : 0;
+  const reserve = change.kind === 'epoch' ? amendmentsReserve : recoveriesReserve;
   if (state.charter.length >= amendmentsMax - reserve) {
     return { code: 'refused', sentence: `The charter has ${state.charter.length} amendments, the most that it takes.` };
   }

@@ -288,7 +288,7 @@ function onNote(state: ControlState, index: LogIndex, note: Note): Applied {
   return changed();
 }
 
-function countTokenUse(state: ControlState, publicKey: Uint8Array, by: number): void {
+export function countTokenUse(state: ControlState, publicKey: Uint8Array, by: number): void {
   const key = toHex(publicKey);
   const token = state.tokens.get(key);
   if (token !== undefined) state.tokens.set(key, { ...token, uses: Math.max(0, token.uses + by) });

@@ -50,6 +50,13 @@ export class MembershipChanges {
     this.oldest = (this.oldest + 1) % membershipChangesMax;
   }
 
+  /** Forgets all: whoever knows less than the entry `index` takes over the whole. */
+  forgetTo(index: LogIndex): void {
+    this.ring.length = 0;
+    this.oldest = 0;
+    this.forgottenTo = index;
+  }
+
   /** What the entries behind `index` changed, the oldest first; nothing when not all of it is remembered. */
   since(index: LogIndex): readonly MembershipChange[] | undefined {
     if (index < this.forgottenTo) return undefined;

@@ -9,8 +9,9 @@
  */
 import { ByteReader, ByteWriter, equalBytes } from '../bytes.ts';
 import { amendmentsMax } from '../certificate/charter.ts';
-import type { Genesis } from '../certificate/genesis.ts';
+import type { ControlNode, Genesis } from '../certificate/genesis.ts';
 import { type RoleDeclaration, relatedRolesMax, verifyJoinRequest } from '../certificate/join-request.ts';
+import { recoveryIn } from '../certificate/recovery.ts';
 import { decodeStatement, encodeStatement, type Statement } from '../certificate/statement.ts';
 import { publicKeyBytes, sha256 } from '../crypto.ts';
 import { rolesPerNodeMax } from '../identity.ts';
@@ -151,12 +152,14 @@ class StateReader extends ByteReader {
       nextNumber: this.u32(),
       brakeReleasedUntil: this.u48(),
     };
+    const amendments = this.all(amendmentsMax, () => this.bytes());
+    const founders = [...genesis.control, ...amendments.flatMap((each) => recoveryIn(each)?.node ?? [])];
     return {
       ...head,
-      amendments: this.all(amendmentsMax, () => this.bytes()),
+      amendments,
       epochSince: { index: this.u48(), at: this.u48(), members: this.blob() },
       amending: this.all(1, () => this.amending())[0],
-      members: this.all(membersMax, () => this.member(genesis)),
+      members: this.all(membersMax, () => this.member(founders)),
       declarations: this.all(declarationsMax, () => this.declaration()),
       pending: this.all(membersMax, () => this.pending(genesis, genesisHash)),
       removed: this.all(numbersMax, () => this.removal()),
@@ -179,7 +182,7 @@ class StateReader extends ByteReader {
     return values;
   }
 
-  private member(genesis: Genesis): AdmittedMember | undefined {
+  private member(founders: readonly ControlNode[]): AdmittedMember | undefined {
     const number = this.u32();
     const [certificate, locator] = [this.bytes(), this.bytes()];
     const joinedAt = this.u48();
@@ -189,7 +192,7 @@ class StateReader extends ByteReader {
     if (status === undefined) return undefined;
     const standing = { status, since, incarnation, returnedAt };
     if (certificate.length === 0) {
-      const founder = genesis.control.find((node) => node.number === number);
+      const founder = founders.find((node) => node.number === number);
       if (founder === undefined) return undefined;
       const { name, signingKey, exchangeKey } = founder;
       const papers = { roles: [controlRole], certificate: undefined, locator: undefined };

@@ -123,8 +123,12 @@ export class DecisionLog {
       } else if (watched.entries.length === 0) break;
       else if (!watched.entries.every((entry) => this.apply(entry, at))) return;
     }
-    if (!this.engine.status.wantsSnapshot) return;
-    this.engine.snapshot({ index: this.state.appliedIndex, chain: this.chain, state: encodeState(this.state) });
+    if (this.engine.status.wantsSnapshot) this.engine.snapshot(this.taken());
+  }
+
+  /** All that is applied now. */
+  taken(): TakenSnapshot {
+    return { index: this.state.appliedIndex, chain: this.chain, state: encodeState(this.state) };
   }
 
   /** False when this node cannot go on. */

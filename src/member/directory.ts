@@ -5,7 +5,7 @@
 import { ByteReader, ByteWriter, equalBytes, toHex } from '../bytes.ts';
 import { type ControlSet, isAdmission } from '../certificate/certificate.ts';
 import { amendmentsMax, Charter } from '../certificate/charter.ts';
-import { encodeGenesis, type Genesis, genesisHash } from '../certificate/genesis.ts';
+import { type ControlNode, encodeGenesis, type Genesis, genesisHash } from '../certificate/genesis.ts';
 import type { RoleDeclaration } from '../certificate/join-request.ts';
 import { type Locator, verifyLocator } from '../certificate/locator.ts';
 import { clockSkewMs, declarationsMax, membersMax } from '../control/admission-policy.ts';
@@ -55,14 +55,20 @@ export class Directory {
   /** The numbers that went on belonging when the present epoch began; nothing until this node was told. */
   private survivors: { readonly bytes: Uint8Array; readonly numbers: ReadonlySet<NodeNumber> } | undefined;
 
-  constructor(genesis: Genesis) {
+  /** `page`: what this node remembers of the charter. */
+  constructor(genesis: Genesis, page?: CharterPage) {
     this.genesis = genesis;
     this.genesisBytes = encodeGenesis(genesis);
     this.genesisHash = genesisHash(genesis);
     this.charter = new Charter(genesis);
-    for (const node of genesis.control) {
-      this.keep({ ...node, roles: [controlRole], certificate: undefined, locator: undefined });
-    }
+    for (const node of genesis.control) this.found(node);
+    if (page === undefined) return;
+    this.amend(page);
+    for (const number of this.dropped) this.drop(number);
+  }
+
+  private found(node: ControlNode): void {
+    this.keep({ ...node, roles: [controlRole], certificate: undefined, locator: undefined });
   }
 
   /** The control nodes that sign now. */
@@ -158,6 +164,7 @@ export class Directory {
     if (this.charter.epoch !== epoch) this.survivors = undefined;
     const isTold = this.survivors === undefined && this.continueWith(members);
     if (this.charter.epoch !== epoch || isTold) this.forgetRemoved();
+    if (isAmended) this.findFounders();
     return isAmended || isTold;
   }
 
@@ -176,8 +183,16 @@ export class Directory {
     return [...this.records.keys()].filter((number) => this.isForgotten(number));
   }
 
+  /** Whom a recovery names is known by that, as the control nodes of the genesis are. */
+  private findFounders(): void {
+    for (const node of this.charter.founders) {
+      const isOut = this.removed.has(node.number) || this.isForgotten(node.number);
+      if (!isOut && !this.records.has(node.number)) this.found(node);
+    }
+  }
+
   /** Whether its number was given out before the present epoch, which does not know it. */
-  private isForgotten(number: NodeNumber): boolean {
+  isForgotten(number: NodeNumber): boolean {
     const { epochStatement } = this.charter;
     if (epochStatement === undefined || this.survivors === undefined) return false;
     return number < epochStatement.nextNumber && !this.survives(number);

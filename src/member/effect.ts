@@ -106,6 +106,11 @@ export type MemberEvent =
   | { readonly kind: 'log-disk'; readonly state: LogTrouble['kind'] | 'fine'; readonly since: WallMs }
   /** The charter was amended: the epoch, and who the control nodes are now. */
   | { readonly kind: 'amended'; readonly epoch: Epoch; readonly control: readonly NodeNumber[] }
+  /**
+   * Somebody holds another amendment with this number, which is signed as well: two recoveries of one cluster, or
+   * control nodes that went on after one. Their charters never meet again; the one known first stands here.
+   */
+  | { readonly kind: 'charter-forked'; readonly amendment: number }
   /** This node's view is another one now: so many of the cluster's members. */
   | { readonly kind: 'view'; readonly members: number; readonly size: number }
   /** On the leader: too many are accused at once to be believed, or no longer. */

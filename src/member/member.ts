@@ -82,8 +82,7 @@ export class Member {
     this.signingKey = options.signingKey;
     this.certificate = memory?.certificate;
     this.outbox = new Outbox();
-    this.directory = new Directory(genesis);
-    if (memory !== undefined) this.directory.amend(memory.digest.charter);
+    this.directory = new Directory(genesis, memory?.digest.charter);
     this.locator = nextLocator(options, at.wall);
     const { cluster } = genesis;
     const swim = new Swim({ self: number, settings: options.swim, random, cluster, now: at.now });
@@ -108,7 +107,7 @@ export class Member {
       onAmended: (from, later) => this.charterReader.want(from, later),
       send: (to, message, later) => this.line.send(to, [message], later),
     });
-    this.charterReader = new CharterReader(this.membership, this.outbox, random);
+    this.charterReader = new CharterReader({ ...parts, client: this.client });
     this.finder = new MemberFinder(this.membership, this.client);
     this.introductions = new Introductions({
       ...parts,
@@ -243,6 +242,7 @@ export class Member {
   identify(publicKey: Uint8Array, number: NodeNumber, credential: Uint8Array, at: Instant): NodeNumber | undefined {
     if (credential.length > 0 && number > 0) this.onCredential(number, credential, at);
     const known = this.directory.numberOf(publicKey);
+    if (known === undefined && number > 0) this.charterReader.onStranger(publicKey, credential, at);
     return known === number || number === 0 ? known : undefined;
   }
 

@@ -2,9 +2,12 @@
  * Who belongs and who is alive, in one place: it keeps the directory and the failure detector in step, whatever
  * brought the news (the log, a digest, a keep-alive, gossip, a stranger's credential), and tells the floors above.
  */
+import type { Charter } from '../certificate/charter.ts';
+import type { RecoveryStatement } from '../certificate/recovery.ts';
 import type { ViewChanges } from '../control/keep-alive.ts';
 import { decodeNumbers, encodeNumbers, numbersMax } from '../control/number-set.ts';
-import type { Incarnation, LogIndex, NodeNumber } from '../identity.ts';
+import { HivemindError } from '../error.ts';
+import { type Incarnation, type LogIndex, type NodeNumber, wallText } from '../identity.ts';
 import type { DialOutcome } from '../swim/effect.ts';
 import type { Update } from '../swim/message.ts';
 import { includes, membersOf, type Slice } from '../swim/slice.ts';
@@ -262,17 +265,32 @@ export class Membership {
 
   /** Takes over what was amended, from whoever tells: it is signed. Whether it was news. */
   amend(page: CharterPage, at: Instant): boolean {
-    const { length } = this.directory.charter;
-    if (!this.directory.amend(page)) return false;
+    const { length, fork } = this.directory.charter;
+    const isNews = this.directory.amend(page);
+    this.noticeFork(fork);
+    if (!isNews) return false;
     const { charter, dropped } = this.directory;
     this.swim.setControlNodes(this.directory.controlNumbers());
     for (const number of dropped) if (number !== this.self) this.remove(number, undefined, at);
+    if (dropped.includes(this.self)) this.onDropped(charter.epochStatement);
     this.onChange();
     this.listeners.onAmended(at);
     if (charter.length > length) {
       this.outbox.event({ kind: 'amended', epoch: charter.epoch, control: this.directory.controlNumbers() });
     }
     return true;
+  }
+
+  private noticeFork(before: number | undefined): void {
+    const { fork } = this.directory.charter;
+    if (fork !== undefined && fork !== before) this.outbox.event({ kind: 'charter-forked', amendment: fork });
+  }
+
+  /** A recovery goes on without this node, and says so with a signature: it need not ask anybody. */
+  private onDropped(by: Charter['epochStatement']): void {
+    if (by?.kind !== 'recovery') return;
+    if (this.directory.keepsLog(this.self)) this.outbox.push({ kind: 'halt', reason: givenUp(by) });
+    else this.outbox.event({ kind: 'removed-me' });
   }
 
   /** What the pane's answer to a keep-alive brings. */
@@ -356,4 +374,13 @@ export class Membership {
   private published(number: NodeNumber): Pick<Update, 'status' | 'incarnation'> {
     return this.swim.publishedOf(number) ?? { status: 'alive', incarnation: 0 };
   }
+}
+
+/** What a control node is told, for good, that a recovery gave up. */
+export function givenUp({ node, at }: RecoveryStatement): HivemindError {
+  return new HivemindError(
+    'refused',
+    `This control node was given up at ${wallText(at)}, when the cluster was recovered on ${node.name}: ` +
+      'its event log counts no more; move its data folder away, and join anew with a token for the role control.',
+  );
 }

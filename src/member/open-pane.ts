@@ -8,7 +8,7 @@ import { type RaftSettings, raftSettingsDefault } from '../raft/settings.ts';
 import { ControlPane } from './control-pane.ts';
 import type { Instant } from './instant.ts';
 import type { MemberOptions } from './member-options.ts';
-import type { Membership } from './membership.ts';
+import { givenUp, type Membership } from './membership.ts';
 import type { Outbox } from './outbox.ts';
 
 /**
@@ -21,7 +21,7 @@ const paneTiming: RaftSettings = { ...raftSettingsDefault, electionTimeoutMs: 75
  * Nothing for a member without a log.
  *
  * @throws HivemindError `data-corrupt` when the log lacks entries that this node helped to commit, unknown to its disk;
- *   `data-format` for a snapshot of another version
+ *   `data-format` for a snapshot of another version; `refused` for a control node that a recovery has given up
  */
 export function openPane(
   options: MemberOptions,
@@ -41,6 +41,8 @@ export function openPane(
     throw new HivemindError('data-corrupt', `${sentence}restore this control node's data.`);
   }
   const { directory, swim } = membership;
+  const { epochStatement } = directory.charter;
+  if (epochStatement?.kind === 'recovery' && directory.isForgotten(number)) throw givenUp(epochStatement);
   swim.heedPaneAlone();
   const genesisVoters = { voters: genesis.control.map((node) => node.number), learners: [], outgoing: [] };
   const configuration = snapshot === undefined ? genesisVoters : decodeConfiguration(snapshot.configuration);

@@ -19,7 +19,7 @@ import type {
   TakenSnapshot,
   Watched,
 } from '../seam/engine.ts';
-import type { LogTrouble } from '../seam/log-store.ts';
+import type { LogSnapshot, LogTrouble } from '../seam/log-store.ts';
 import type { Compaction } from './compaction.ts';
 import type { MemberInput } from './effect.ts';
 import type { Instant } from './instant.ts';
@@ -114,15 +114,19 @@ export class RaftEngine implements Engine {
     return { kind: 'entries', entries: wanted > 0 ? this.raft.entriesFrom(from, wanted) : [] };
   }
 
-  snapshot({ index, chain, state }: TakenSnapshot): void {
-    const term = this.raft.termAt(index);
-    if (term === undefined) return;
-    const configuration = encodeConfiguration(this.raft.configurationAt(index));
-    const step = this.compaction.begin({ index, term, chain, configuration, state });
-    this.parts.outbox.push({ kind: 'compact', ...step });
+  snapshot(taken: TakenSnapshot): void {
+    const snapshot = this.asLogSnapshot(taken);
+    if (snapshot !== undefined) this.parts.outbox.push({ kind: 'compact', ...this.compaction.begin(snapshot) });
   }
 
   // — raft's own —
+
+  /** As disks keep it; nothing when it is not known under which term its last entry was appended. */
+  asLogSnapshot({ index, chain, state }: TakenSnapshot): LogSnapshot | undefined {
+    const term = this.raft.termAt(index);
+    if (term === undefined) return undefined;
+    return { index, term, chain, configuration: encodeConfiguration(this.raft.configurationAt(index)), state };
+  }
 
   receive(from: NodeNumber, message: RaftMessage, at: Instant): void {
     this.raft.receive(from, message, at.now);
@@ -165,7 +169,7 @@ export class RaftEngine implements Engine {
     this.giveUpLostAppends(at);
   }
 
-  /** In this order: persist, then send, then apply, then answer reads. */
+  /** What promises nothing that is not durable leaves first; then the disk, then who applies, then who reads. */
   private carryOut(ready: RaftReady, at: Instant): void {
     const { outbox } = this.parts;
     // First what others can begin to work on: they write while this node does.

@@ -19,6 +19,11 @@ export type LocalRequest =
   | { readonly kind: 'follow-log'; readonly from: number }
   /** The same entries as bytes, with what it takes to verify them. */
   | { readonly kind: 'export-log'; readonly from: number; readonly most: number }
+  /**
+   * On a control node: all that is decided, in pieces. The first one, at offset 0, takes the snapshot; the others name
+   * its index.
+   */
+  | { readonly kind: 'snapshot'; readonly index: number; readonly offset: number }
   /** Begins a session, in which each note is taken once however often it is sent. */
   | { readonly kind: 'open-session' }
   /**
@@ -203,6 +208,18 @@ export interface LocalLogExport {
   readonly chain: Uint8Array;
 }
 
+export interface LocalSnapshotPiece {
+  /** What the snapshot covers: the last entry, its term, the hash chain up to it, and who votes. */
+  readonly index: number;
+  readonly term: number;
+  readonly chain: Uint8Array;
+  readonly configuration: Uint8Array;
+  readonly genesis: Uint8Array;
+  /** The state's length; this is what `bytes` are a piece of. */
+  readonly totalBytes: number;
+  readonly bytes: Uint8Array;
+}
+
 export interface LocalSession {
   /** To be sent as it is. */
   readonly session: string;
@@ -265,6 +282,7 @@ export interface LocalAnswers {
   readonly node: LocalNode;
   readonly log: LocalLog;
   readonly 'export-log': LocalLogExport;
+  readonly snapshot: LocalSnapshotPiece;
   readonly 'open-session': LocalSession;
   readonly note: LocalDecided;
   readonly events: LocalEvents;

@@ -49,6 +49,7 @@ const fieldsOf: Table = {
   log: { from: uint(u48Max), most: count },
   'follow-log': { from: uint(u48Max) },
   'export-log': { from: uint(u48Max), most: count },
+  snapshot: { index: uint(u48Max), offset: uint(u48Max) },
   'open-session': {},
   note: { text: text(noteBytesMax), session: text(localSessionCharactersMax), sequence: uint(u48Max) },
   events: { most: count, follow: bool },

@@ -34,6 +34,7 @@ import type {
 } from './local-api.ts';
 import { LogDesk } from './log-desk.ts';
 import type { Node } from './node.ts';
+import { SnapshotDesk } from './snapshot-desk.ts';
 
 /** How long a control node has to answer `control ls`. */
 const paneStatusMs = 2_000;
@@ -58,11 +59,13 @@ export class LocalService {
   private readonly parts: LocalServiceParts;
   private readonly node: Node;
   private readonly logDesk: LogDesk;
+  private readonly snapshotDesk: SnapshotDesk;
 
   constructor(parts: LocalServiceParts) {
     this.parts = parts;
     this.node = parts.node;
     this.logDesk = new LogDesk(parts);
+    this.snapshotDesk = new SnapshotDesk(parts);
   }
 
   async answer(request: LocalRequest): Promise<unknown> {
@@ -79,6 +82,8 @@ export class LocalService {
         return await this.logDesk.export(request.from, request.most);
       case 'follow-log':
         throw new HivemindError('usage', 'The log is followed by a subscription; ask for `log` to read it once.');
+      case 'snapshot':
+        return this.snapshotDesk.piece(request);
       case 'open-session':
         return this.logDesk.openSession();
       case 'note':

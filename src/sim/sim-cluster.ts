@@ -4,7 +4,7 @@ import type { Genesis } from '../certificate/genesis.ts';
 import { genesisHash } from '../certificate/genesis.ts';
 import type { RoleDeclaration } from '../certificate/join-request.ts';
 import { type JoinToken, parseToken, tokenText } from '../certificate/token.ts';
-import { seedBytes, signingKeyFrom } from '../crypto.ts';
+import { type SigningKey, seedBytes, sha256, signingKeyFrom } from '../crypto.ts';
 import { type Endpoint, endpointText, type LogIndex, type MonotonicMs } from '../identity.ts';
 import { snapshotEveryEntries } from '../member/compaction.ts';
 import type { MemberEffect } from '../member/effect.ts';
@@ -58,6 +58,8 @@ export class SimCluster {
   readonly genesis: Genesis;
   /** The genesis's token, which admits anybody. */
   readonly token: JoinToken;
+  /** Signs recoveries. */
+  readonly recoveryKey: SigningKey;
   private readonly onStep: (node: SimNode, effects: readonly MemberEffect[]) => void;
   private readonly everyNode: SimNode[] = [];
   private readonly byEndpoint = new Map<string, SimNode>();
@@ -71,6 +73,7 @@ export class SimCluster {
       this.create({ name: `c${position + 1}`, roles: [] }),
     );
     const seed = this.random.bytes(seedBytes);
+    this.recoveryKey = signingKeyFrom(sha256(seed));
     this.genesis = this.found(seed);
     this.token = this.tokenFrom(seed);
     for (let position = 0; position < options.members; position++) {
@@ -226,6 +229,7 @@ export class SimCluster {
         endpoints: [node.endpoint],
       })),
       firstToken: { publicKey: signingKeyFrom(tokenSeed).publicKey, notAfter: simulationBeganAt + tokenLifeMs },
+      recoveryKey: this.recoveryKey.publicKey,
     };
     this.control.forEach((node, position) => {
       node.belong({ genesis, number: position + 1 });

@@ -1,7 +1,7 @@
 /** Holds a log on disk against all that it promises, and changes nothing. */
 import { join } from 'node:path';
 import { HivemindError } from '../error.ts';
-import type { LogIndex } from '../identity.ts';
+import type { LogIndex, Term } from '../identity.ts';
 import { type FileSystem, systemCode } from '../seam/file-system.ts';
 import type { HardState } from '../seam/log-store.ts';
 import { diskFailure } from './disk-failure.ts';
@@ -13,6 +13,8 @@ export interface LogCheck {
   /** Of the first and the last entry that is kept; both 0 when there is none. */
   readonly firstIndex: LogIndex;
   readonly lastIndex: LogIndex;
+  /** Of the last entry, or of the snapshot's: of two logs the one with the higher term, then index, is newer. */
+  readonly lastTerm: Term;
   readonly entries: number;
   readonly segments: number;
   readonly snapshots: number;
@@ -71,6 +73,7 @@ function check(files: FileSystem, folder: string, names: readonly string[]): Log
   return {
     firstIndex: entries[0]?.index ?? 0,
     lastIndex: entries.at(-1)?.index ?? 0,
+    lastTerm: entries.at(-1)?.term ?? reading.snapshot?.term ?? 0,
     entries: entries.length,
     segments: names.filter((name) => isSegmentName(name)).length,
     snapshots: snapshots.length,

@@ -17,6 +17,7 @@ import {
   signJoinRequest,
 } from '../../src/certificate/join-request.ts';
 import { signLocator } from '../../src/certificate/locator.ts';
+import { numbersSkipped, type RecoveryStatement } from '../../src/certificate/recovery.ts';
 import type {
   AdmitStatement,
   ControlSetStatement,
@@ -55,6 +56,7 @@ export function exchangeKey(seed: number): Uint8Array {
 export const atlasSeed = 0x41;
 export const atlasExchangeSeed = 0x42;
 export const firstTokenSeed = 0x43;
+export const recoverySeed = 0x44;
 
 export class Founders {
   readonly genesis: Genesis;
@@ -75,6 +77,7 @@ export class Founders {
         endpoints: [{ host: `10.0.0.${number}`, port: 7100 }],
       })),
       firstToken: { publicKey: signingKey(firstTokenSeed).publicKey, notAfter: foundedAt + dayMs },
+      recoveryKey: signingKey(recoverySeed).publicKey,
     };
     this.hash = genesisHash(this.genesis);
     this.set = controlSetOf(this.genesis);
@@ -143,6 +146,28 @@ export class Founders {
   nextEpoch(charter: Charter, changes: Partial<EpochStatement> = {}): EpochStatement {
     const epoch = charter.epoch + 1;
     return { kind: 'epoch', ...charter.next(), epoch, nextNumber: 20, membersHash: filled(32, 0xee), ...changes };
+  }
+
+  /** Control node `number` goes on alone, of 20 numbers and an event log of 100 entries. */
+  recovery(charter: Charter, number: NodeNumber = 1, changes: Partial<RecoveryStatement> = {}): RecoveryStatement {
+    return {
+      kind: 'recovery',
+      ...charter.next(),
+      epoch: charter.epoch + 1,
+      nextNumber: 20 + numbersSkipped,
+      membersHash: filled(32, 0xee),
+      at: foundedAt + 1_000,
+      lastIndex: 100,
+      lastChain: filled(32, 0xef),
+      node: {
+        number,
+        name: `control-${number}`,
+        signingKey: signingKey(number).publicKey,
+        exchangeKey: exchangeKey(0x10 + number),
+        endpoints: [{ host: `10.0.0.${number}`, port: 7100 }],
+      },
+      ...changes,
+    };
   }
 
   joinRequest({ seed = atlasSeed, token = firstTokenSeed, ...changes }: WishChanges = {}): JoinRequest {

@@ -7,12 +7,24 @@ import { verifyCertificate } from '../../src/certificate/certificate.ts';
 import { decodeGenesis, encodeGenesis } from '../../src/certificate/genesis.ts';
 import { verifyJoinRequest } from '../../src/certificate/join-request.ts';
 import { signLocator, verifyLocator } from '../../src/certificate/locator.ts';
+import { signRecovery, verifyRecovery } from '../../src/certificate/recovery.ts';
+import { recoveryKeyText } from '../../src/certificate/recovery-key.ts';
 import { encodeStatement } from '../../src/certificate/statement.ts';
 import { parseToken, tokenText } from '../../src/certificate/token.ts';
 import { signConfig } from '../../src/config/config.ts';
 import { chainHash, chainStart } from '../../src/seam/log-store.ts';
 import { encodeCommand } from '../../src/wire/command.ts';
-import { atlasSeed, clusterId, Founders, filled, firstTokenSeed, foundedAt, role, signingKey } from './cluster.ts';
+import {
+  atlasSeed,
+  clusterId,
+  Founders,
+  filled,
+  firstTokenSeed,
+  foundedAt,
+  recoverySeed,
+  role,
+  signingKey,
+} from './cluster.ts';
 
 const document = readFileSync(new URL('../../docs/formats.md', import.meta.url), 'utf8');
 const examples = new Map(
@@ -45,6 +57,7 @@ const written: Readonly<Record<string, Uint8Array>> = {
   'remove statement': encodeStatement(founders.removal()),
   'certificate of the admission': founders.certificate(founders.admission(), [1, 2]).bytes,
   'certificate of the removal': founders.certificate(founders.removal(), [1, 2]).bytes,
+  recovery: signRecovery(founders.recovery(founders.charter), signingKey(recoverySeed), signingKey(1)),
   locator: locator.bytes,
   'join request': founders.joinRequest({ roles: [role('host'), dns], locator }).bytes,
   'config signature': signConfig(signingKey(atlasSeed), clusterId, { owner: 4, role: 'host', seq: 1, value }).signature,
@@ -63,8 +76,12 @@ test('the token is written as docs/formats.md shows it', () => {
   assert.equal(tokenText(filled(32, firstTokenSeed), clusterId, founders.hash), examples.get('token'));
 });
 
+test('the recovery key is written as docs/formats.md shows it', () => {
+  assert.equal(recoveryKeyText(filled(32, recoverySeed), founders.genesis), examples.get('recovery key'));
+});
+
 test('every example is checked', () => {
-  assert.deepEqual([...examples.keys()].sort(), [...Object.keys(written), 'token'].sort());
+  assert.deepEqual([...examples.keys()].sort(), [...Object.keys(written), 'token', 'recovery key'].sort());
 });
 
 test('the examples of docs/formats.md are read', () => {
@@ -72,6 +89,7 @@ test('the examples of docs/formats.md are read', () => {
   const admission = verifyCertificate(example('certificate of the admission'), founders.set);
   assert.deepEqual(admission?.statement, founders.admission());
   assert.equal(verifyCertificate(example('certificate of the removal'), founders.set)?.statement.kind, 'remove');
+  assert.equal(verifyRecovery(example('recovery'), founders.genesis)?.statement.node.name, 'control-1');
   assert.equal(verifyLocator(example('locator'), clusterId)?.version, 1);
   assert.equal(verifyJoinRequest(example('join request'), clusterId, founders.hash)?.name, 'atlas');
   assert.equal(toHex(parseToken(examples.get('token') ?? '').genesisHash), toHex(founders.hash));

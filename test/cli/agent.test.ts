@@ -62,9 +62,10 @@ async function freePort(): Promise<number> {
 /** A cluster of one, whose only node is called `name`; gives the path of its settings. */
 async function found(name: string): Promise<string> {
   const control = `${name}=127.0.0.1:${await freePort()}`;
-  const { code, stderr } = await outcomeOf(start(['init', '--control', control], ['pipe', 'pipe']));
+  const out = `cluster-${name}`;
+  const { code, stderr } = await outcomeOf(start(['init', '--control', control, '--out', out], ['pipe', 'pipe']));
   assert.equal(code, 0, stderr);
-  return join(folder, name, 'hivemind.yaml');
+  return join(folder, out, name, 'hivemind.yaml');
 }
 
 /** Waits until the agent answers with a quorum, and gives its name. */

@@ -34,7 +34,10 @@ describe('hivemind control verify', () => {
   test('says in a line what is there, or in JSON', () => {
     const said = verify();
     assert.deepEqual([said.code, said.stderr], [0, '']);
-    assert.equal(said.stdout, '3 entries (1 to 3), 1 segment, 0 snapshots, term 2, chain OK\n');
+    assert.equal(
+      said.stdout,
+      '3 entries (1 to 3), 1 segment, 0 snapshots, term 2, chain OK\nEnds at term 2, index 3.\n',
+    );
     const { entries, segments, hardState } = JSON.parse(verify('--json').stdout);
     assert.deepEqual(
       { entries, segments, hardState },

@@ -34,7 +34,7 @@ test('what damage has left of a log is not taken for committed: a later leader m
   assert(leader !== undefined && damaged !== undefined && other !== undefined);
   damaged.crash();
   appendAlone(damaged);
-  leader.act((member, at) => member.pane?.log.transfer(other.number, at));
+  leader.act((member, at) => member.pane?.engine.transfer(other.number, at));
   assert(cluster.runUntil(() => other.member?.pane?.leads === true, 10_000));
   cluster.start([damaged]);
   becomesWhole(cluster);
@@ -43,7 +43,7 @@ test('what damage has left of a log is not taken for committed: a later leader m
   damageBehindIt(damaged);
   cluster.network.partition([damaged.name], [leader.name, other.name]);
   cluster.start([damaged]);
-  assert.equal(damaged.member?.pane?.log.raft.isQuarantined, true, 'the damage is seen');
+  assert.equal(damaged.member?.pane?.engine.raft.isQuarantined, true, 'the damage is seen');
   assert.equal(damaged.member?.pane?.state.appliedIndex, 0);
   cluster.network.heal();
   becomesWhole(cluster);

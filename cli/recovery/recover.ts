@@ -1,0 +1,162 @@
+/** `hivemind control recover`: the one control node that is left goes on alone. Offline: its agent must be stopped. */
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { assert } from '../../src/assert.ts';
+import type { Genesis } from '../../src/certificate/genesis.ts';
+import { signRecovery } from '../../src/certificate/recovery.ts';
+import { parseRecoveryKey } from '../../src/certificate/recovery-key.ts';
+import { planRecovery, type RecoveryPlan, type RecoveryWish, recover } from '../../src/control/recovering.ts';
+import type { SigningKey } from '../../src/crypto.ts';
+import { HivemindError } from '../../src/error.ts';
+import type { LogIndex, Term } from '../../src/identity.ts';
+import { charterOf } from '../../src/member/directory.ts';
+import { recoveredLog, type SurveyedLog, surveyLog } from '../../src/member/log-recovery.ts';
+import { givenUp } from '../../src/member/membership.ts';
+import { silentLogger } from '../../src/seam/logger.ts';
+import type { NodeSettings } from '../../src/settings/settings.ts';
+import { lockFolder } from '../../src/store/folder-lock.ts';
+import { localFileSystem } from '../../src/store/local-file-system.ts';
+import { peekLog, replaceLog } from '../../src/store/log-replacement.ts';
+import { systemClock } from '../../src/system/clock.ts';
+import { advertisedEndpoints, resolveLocal } from '../agent/advertise.ts';
+import { type Identity, keepsLog, rememberedIdentity } from '../agent/identity.ts';
+import { NodeFolder, type NodeKeys } from '../agent/node-folder.ts';
+import { printAnswer } from '../output.ts';
+import { loadSettings } from '../settings-file.ts';
+import { type RecoveryReport, renderRecovery, reportOf } from './report.ts';
+
+export interface RecoverFlags {
+  readonly config: string;
+  readonly recoveryKey?: string;
+  readonly keep?: string;
+  readonly yes?: true;
+  readonly json?: true;
+}
+
+export async function onRecover(flags: RecoverFlags): Promise<void> {
+  const settings = await loadSettings(flags.config);
+  if (!existsSync(join(settings.data, 'keys'))) {
+    const sentence = `${settings.data} holds no node's data; name the settings of a control node with --config.`;
+    throw new HivemindError('not-found', sentence);
+  }
+  const lock = lockFolder(settings.data);
+  try {
+    printAnswer(await recoverOn(settings, flags), flags.json === true, renderRecovery);
+  } finally {
+    lock.release();
+  }
+}
+
+async function recoverOn(settings: NodeSettings, flags: RecoverFlags): Promise<RecoveryReport> {
+  const survivor = await openSurvivor(settings);
+  const { log, identity, keys, folder } = survivor;
+  const recoveryKey = await readRecoveryKey(flags, identity.genesis);
+  const bind = await resolveLocal(settings.bind);
+  const plan = planned(log, {
+    node: {
+      name: log.state.members.get(identity.number)?.name ?? settings.name,
+      signingKey: keys.signing.publicKey,
+      exchangeKey: keys.exchange.publicKey,
+      endpoints: await advertisedEndpoints(bind, settings.advertise),
+    },
+    keep: namesIn(flags.keep),
+    lastIndex: log.lastIndex,
+    lastChain: log.chain,
+    at: systemClock.wallNow(),
+  });
+  const report = reportOf(log, plan, survivor);
+  if (recoveryKey === undefined || flags.yes !== true) return report;
+  const aside = carryOut(folder.logFolder, { log, plan, recoveryKey, node: keys.signing, term: survivor.term });
+  return { ...report, done: true, ...(aside === undefined ? {} : { aside }) };
+}
+
+/** What the disk of the node that is left tells; nothing of it is changed. */
+async function openSurvivor(settings: NodeSettings): Promise<{
+  readonly folder: NodeFolder;
+  readonly identity: Identity;
+  readonly keys: NodeKeys;
+  readonly log: SurveyedLog;
+  readonly committed: LogIndex;
+  /** The highest that it ever heard of. */
+  readonly term: Term;
+  readonly damage: string | undefined;
+}> {
+  const folder = new NodeFolder(settings.data);
+  const identity = await rememberedIdentity(folder, silentLogger);
+  if (identity === undefined || !keepsLog(identity)) {
+    const sentence = `${settings.name} is no control node and keeps no event log; recover on one that does.`;
+    throw new HivemindError('refused', sentence);
+  }
+  const stored = peekLog(localFileSystem, folder.logFolder);
+  const log = surveyLog(identity.genesis, stored);
+  checkBelongs(identity, log);
+  const committed = Math.max(identity.memory?.commitIndex ?? 0, stored.snapshot?.index ?? 0);
+  const term = Math.max(stored.hardState.term, log.lastTerm);
+  const { damage } = stored;
+  return {
+    folder,
+    identity,
+    keys: await folder.keys(),
+    log,
+    committed: Math.min(committed, log.lastIndex),
+    term,
+    damage,
+  };
+}
+
+/** A log from before a recovery that this node has heard of counts no more. */
+function checkBelongs({ genesis, number, memory }: Identity, { state }: SurveyedLog): void {
+  const heard = memory === undefined ? undefined : charterOf(genesis, memory.digest.charter);
+  const last = heard?.epochStatement;
+  if (last?.kind === 'recovery' && last.amendment > state.charter.length) throw givenUp(last);
+  if (state.members.has(number)) return;
+  const sentence = 'By its own event log this node is no member any more; recover on another control node.';
+  throw new HivemindError('refused', sentence);
+}
+
+/** @throws HivemindError with the reason why it cannot be */
+export function planned({ state }: SurveyedLog, wish: RecoveryWish): RecoveryPlan {
+  const plan = planRecovery(state, wish);
+  if ('code' in plan) throw new HivemindError(plan.code, plan.sentence);
+  return plan;
+}
+
+/** The point of no return; gives where the files of the old log are kept. */
+export function carryOut(
+  logFolder: string,
+  parts: {
+    readonly log: SurveyedLog;
+    readonly plan: RecoveryPlan;
+    readonly recoveryKey: SigningKey;
+    readonly node: SigningKey;
+    readonly term: Term;
+  },
+): string | undefined {
+  const { log, plan, recoveryKey, node, term } = parts;
+  const isDone = recover(log.state, plan, signRecovery(plan.statement, recoveryKey, node));
+  assert(isDone, 'a recovery that was planned for a state fits it');
+  const snapshot = recoveredLog(log.state, term);
+  return replaceLog(localFileSystem, logFolder, { hardState: { term: snapshot.term, votedFor: 0 }, snapshot });
+}
+
+/** A dry run does without the key. */
+export async function readRecoveryKey(
+  { recoveryKey: path, yes }: Pick<RecoverFlags, 'recoveryKey' | 'yes'>,
+  genesis: Genesis,
+): Promise<SigningKey | undefined> {
+  if (path === undefined && yes !== true) return undefined;
+  if (path === undefined) {
+    const sentence = 'Name the file with the recovery key that `hivemind init` wrote with --recovery-key.';
+    throw new HivemindError('usage', sentence);
+  }
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new HivemindError('key-invalid', `The recovery key ${path} cannot be read; check --recovery-key.`, cause);
+  });
+  return parseRecoveryKey(text, genesis);
+}
+
+function namesIn(text = ''): readonly string[] {
+  const names = text.split(',').map((name) => name.trim());
+  return names.filter((name) => name !== '');
+}

@@ -1,0 +1,99 @@
+/** `hivemind snapshot restore`: a new control node out of a saved snapshot, when all control nodes are lost. */
+import { existsSync, renameSync, rmSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { exchangeKeyFrom, seedBytes, signingKeyFrom } from '../../src/crypto.ts';
+import { HivemindError } from '../../src/error.ts';
+import { type Address, isLabel, parseAddress } from '../../src/identity.ts';
+import { writeSettings } from '../../src/settings/draft.ts';
+import { writeFileAtomically } from '../../src/store/atomic-file.ts';
+import { syncFolder } from '../../src/store/folder.ts';
+import { systemClock } from '../../src/system/clock.ts';
+import { systemRandom } from '../../src/system/random.ts';
+import { advertisedEndpoints, resolveLocal } from '../agent/advertise.ts';
+import { NodeFolder, type NodeKeys } from '../agent/node-folder.ts';
+import { printAnswer, printNote } from '../output.ts';
+import { listed } from '../table.ts';
+import { openSaved } from './open-saved.ts';
+import { carryOut, planned, readRecoveryKey } from './recover.ts';
+import { type RecoveryReport, renderRecovery, reportOf } from './report.ts';
+
+export interface RestoreFlags {
+  readonly recoveryKey?: string;
+  readonly out: string;
+  readonly name: string;
+  readonly bind: string;
+  readonly advertise?: string;
+  readonly yes?: true;
+  readonly json?: true;
+}
+
+export async function onRestore(file: string, flags: RestoreFlags): Promise<void> {
+  const report = await restore(file, flags);
+  printAnswer(report, flags.json === true, renderRecovery);
+  const known = report.givenUp.flatMap(({ addresses }) => addresses);
+  if (report.node.addresses.some((address) => known.includes(address))) return;
+  printNote(
+    `Members look for it where control nodes were: ${listed(known)}. None of these is its address: give it one of ` +
+      'them with --bind or --advertise, or no member finds it.',
+  );
+}
+
+async function restore(file: string, flags: RestoreFlags): Promise<RecoveryReport> {
+  const out = resolve(flags.out);
+  if (existsSync(out)) {
+    throw new HivemindError('already-initialised', `${flags.out} exists already; choose another folder with --out.`);
+  }
+  if (!isLabel(flags.name)) {
+    const sentence = `"${flags.name}" is not a lower-case DNS label; choose a name like c1.`;
+    throw new HivemindError('name-invalid', sentence);
+  }
+  const { genesis, log } = await openSaved(file);
+  const recoveryKey = await readRecoveryKey(flags, genesis);
+  const bind = parseAddress(flags.bind);
+  const advertise = (flags.advertise ?? '').split(',').filter((text) => text.trim() !== '');
+  const places = { bind, advertise: advertise.map((text) => parseAddress(text)) };
+  const endpoints = await advertisedEndpoints(await resolveLocal(bind), places.advertise);
+  const isReal = recoveryKey !== undefined && flags.yes === true;
+  // Whole or not there: a folder that was cut short would hold keys of nobody.
+  const unfinished = `${out}.unfinished`;
+  rmSync(unfinished, { recursive: true, force: true });
+  const folder = isReal ? new NodeFolder(join(unfinished, 'data')) : undefined;
+  const keys = folder === undefined ? keysOfNobody() : await folder.keys();
+  const plan = planned(log, {
+    node: {
+      name: flags.name,
+      signingKey: keys.signing.publicKey,
+      exchangeKey: keys.exchange.publicKey,
+      endpoints,
+    },
+    keep: [],
+    lastIndex: log.lastIndex,
+    lastChain: log.chain,
+    at: systemClock.wallNow(),
+  });
+  const report = reportOf(log, plan, { committed: log.lastIndex });
+  if (folder === undefined || recoveryKey === undefined) return report;
+  carryOut(folder.logFolder, { log, plan, recoveryKey, node: keys.signing, term: log.lastTerm });
+  await folder.found({ genesis, number: plan.statement.node.number });
+  await writeNodeSettings(unfinished, flags.name, places);
+  renameSync(unfinished, out);
+  syncFolder(dirname(out));
+  return { ...report, done: true };
+}
+
+/** A dry run makes no folder, and what it shows does not depend on its keys. */
+function keysOfNobody(): Pick<NodeKeys, 'signing' | 'exchange'> {
+  return {
+    signing: signingKeyFrom(systemRandom.bytes(seedBytes)),
+    exchange: exchangeKeyFrom(systemRandom.bytes(seedBytes)),
+  };
+}
+
+async function writeNodeSettings(
+  folder: string,
+  name: string,
+  places: { readonly bind: Address; readonly advertise: readonly Address[] },
+): Promise<void> {
+  const text = writeSettings({ name, data: './data', ...places, roles: {} });
+  await writeFileAtomically(join(folder, 'hivemind.yaml'), Buffer.from(text), 0o644);
+}

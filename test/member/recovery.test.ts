@@ -1,0 +1,197 @@
+/** After a recovery, in whole clusters: who learns of it and how, and who is told that it is out. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { signRecovery } from '../../src/certificate/recovery.ts';
+import { planRecovery, recover } from '../../src/control/recovering.ts';
+import type { Endpoint } from '../../src/identity.ts';
+import { lookoutPeriodMs } from '../../src/member/charter-reader.ts';
+import { recoveredLog, surveyLog } from '../../src/member/log-recovery.ts';
+import type { StoredLog } from '../../src/seam/log-store.ts';
+import { epochGraceMs } from '../../src/session/sessions.ts';
+import type { SimCluster } from '../../src/sim/sim-cluster.ts';
+import type { SimNode } from '../../src/sim/sim-node.ts';
+import { peekLog, replaceLog } from '../../src/store/log-replacement.ts';
+import { role } from '../certificate/cluster.ts';
+import { membersOf, nodeOf, seenBy, wholeCluster } from './scene.ts';
+
+const followMs = 60_000;
+
+/** A cluster whose invariants are off: that nobody goes on without a majority is what a recovery breaks by intent. */
+function scene(members = 4): SimCluster {
+  const cluster = wholeCluster({ members });
+  Object.assign(cluster.invariants, { check: () => {} });
+  return cluster;
+}
+
+/** Goes on with this log on `node`; gives the number that it has. */
+function recoverOn(
+  cluster: SimCluster,
+  node: SimNode,
+  log: Pick<StoredLog, 'snapshot' | 'entries'>,
+  keep: readonly string[],
+): number {
+  const { genesis } = cluster;
+  const survey = surveyLog(genesis, log);
+  const { name, endpoint } = node;
+  const keys = { signingKey: node.signingKey.publicKey, exchangeKey: node.exchangeKey.publicKey };
+  const plan = planRecovery(survey.state, {
+    node: { name, ...keys, endpoints: [endpoint] },
+    keep,
+    lastIndex: survey.lastIndex,
+    lastChain: survey.chain,
+    at: node.time.wall,
+  });
+  assert('statement' in plan, 'sentence' in plan ? plan.sentence : '');
+  assert(recover(survey.state, plan, signRecovery(plan.statement, cluster.recoveryKey, node.signingKey)));
+  const snapshot = recoveredLog(survey.state, survey.lastTerm);
+  replaceLog(node.disk.files, '/log', { hardState: { term: snapshot.term, votedFor: 0 }, snapshot });
+  return plan.statement.node.number;
+}
+
+/** Kills these and recovers on `node`, which is not started yet. */
+function loseAllBut(cluster: SimCluster, node: SimNode, keep: readonly string[] = []): void {
+  for (const each of cluster.control) each.crash();
+  recoverOn(cluster, node, peekLog(node.disk.files, '/log'), keep);
+}
+
+/** All these run in the epoch, know a quorum, and see each other and nobody else. */
+function comesTogether(cluster: SimCluster, epoch: number, ...names: readonly string[]): void {
+  const wanted = [...names].sort().join();
+  const isThere = (): boolean =>
+    names.every((name) => {
+      const node = nodeOf(cluster, name);
+      const { member } = node;
+      return (
+        member?.epoch === epoch && member.client.pane.state === 'healthy' && [...seenBy(node)].sort().join() === wanted
+      );
+    });
+  const found = (): string => names.map((name) => `${name}: ${seenBy(nodeOf(cluster, name)).join()}`).join('; ');
+  assert(cluster.runUntil(isThere, followMs), found());
+}
+
+describe('after a recovery on one of three control nodes', () => {
+  const cluster = scene();
+  const [c1, c2] = cluster.control as readonly [SimNode, SimNode];
+  const members = ['m1', 'm2', 'm3', 'm4'];
+
+  test('members follow by themselves, one that was off when it starts, and nobody is held for down', () => {
+    const off = nodeOf(cluster, 'm4');
+    off.crash();
+    loseAllBut(cluster, c1);
+    cluster.run(20_000);
+    c1.start([]);
+    // The grace, in which packets of the epoch before are still heard, is over by then.
+    cluster.run(90_000);
+    off.start([]);
+    comesTogether(cluster, 2, 'c1', ...members);
+    const running = ['c1', 'm1', 'm2', 'm3'].map((name) => nodeOf(cluster, name).number);
+    for (const { name, events } of membersOf(cluster)) {
+      assert(!events.some((event) => event.kind === 'down' && running.includes(event.number)), name);
+    }
+  });
+
+  test('the log goes on, and admits', () => {
+    const late = cluster.add({ name: 'late', roles: nodeOf(cluster, 'm1').roles });
+    cluster.start([late]);
+    comesTogether(cluster, 2, 'c1', 'late', ...members);
+    assert(late.number > 65_536);
+    assert((c1.member?.pane?.engine.raft.commitIndex ?? 0) > 1_048_576);
+  });
+
+  test('a given-up control node that is started again is told so, and ends', () => {
+    c2.start([]);
+    assert(cluster.runUntil(() => !c2.running, followMs));
+    assert(c1.running);
+  });
+
+  test('and once it has heard that, it does not start again', () => {
+    assert.throws(() => c2.start([]), { code: 'refused' });
+    comesTogether(cluster, 2, 'c1', 'late', ...members);
+  });
+});
+
+test('given-up control nodes are told so as well when they are a majority together, and miss nobody', () => {
+  const cluster = scene();
+  const [c1, c2, c3] = cluster.control as readonly [SimNode, SimNode, SimNode];
+  const members = ['m1', 'm2', 'm3', 'm4'];
+  loseAllBut(cluster, c1);
+  c1.start([]);
+  comesTogether(cluster, 2, 'c1', ...members);
+  cluster.run(epochGraceMs);
+  for (const node of [c2, c3]) node.start([]);
+  cluster.run(4_000);
+  assert(c2.member?.pane?.leads === true || c3.member?.pane?.leads === true, 'they lead each other at first');
+  assert(cluster.runUntil(() => !c2.running && !c3.running, 10 * lookoutPeriodMs));
+  comesTogether(cluster, 2, 'c1', ...members);
+});
+
+test('a control node that was kept follows with its old data, and can be promoted', () => {
+  const cluster = scene();
+  const [c1, c2] = cluster.control as readonly [SimNode, SimNode];
+  loseAllBut(cluster, c1, ['c2']);
+  c1.start([]);
+  c2.start([]);
+  comesTogether(cluster, 2, 'c1', 'c2', 'm1', 'm2', 'm3', 'm4');
+  const isThere = (): boolean => c2.member?.pane?.state.epoch === 2;
+  assert(cluster.runUntil(isThere, followMs), 'it has the new log');
+  let isDone = false;
+  const change = { kind: 'control-set', numbers: [1, 2], base: 1 } as const;
+  assert(
+    cluster.runUntil(() => {
+      if (!isDone) cluster.ask(nodeOf(cluster, 'm1'), { kind: 'amend', change }, ({ ok }) => (isDone ||= ok));
+      return c2.member?.directory.controlNumbers().join() === '1,2';
+    }, followMs),
+  );
+  c1.crash();
+  cluster.run(5_000);
+  assert(c2.member?.pane?.leads !== true, 'one of two decides nothing');
+});
+
+describe('a node that was restored from a saved snapshot', () => {
+  /** All control nodes are gone, their disks too. */
+  function restored(endpointOf?: (cluster: SimCluster) => Endpoint): {
+    readonly cluster: SimCluster;
+    readonly node: SimNode;
+  } {
+    const cluster = scene();
+    const log = peekLog(cluster.control[0]?.disk.files as never, '/log');
+    for (const each of cluster.control) each.crash();
+    const endpoint = endpointOf?.(cluster);
+    const node = cluster.add({ name: 'c9', roles: [role('control')], ...(endpoint === undefined ? {} : { endpoint }) });
+    const number = recoverOn(cluster, node, log, []);
+    node.belong({ genesis: cluster.genesis, number });
+    node.start([]);
+    return { cluster, node };
+  }
+
+  test('is found where a control node was', () => {
+    const { cluster } = restored(({ control }) => (control[1] as SimNode).endpoint);
+    comesTogether(cluster, 2, 'c9', 'm1', 'm2', 'm3', 'm4');
+  });
+
+  test('finds the members itself when it is elsewhere', () => {
+    const { cluster, node } = restored();
+    comesTogether(cluster, 2, 'c9', 'm1', 'm2', 'm3', 'm4');
+    node.crash();
+    cluster.run(1_000);
+    node.start([]);
+    comesTogether(cluster, 2, 'c9', 'm1', 'm2', 'm3', 'm4');
+  });
+});
+
+test('two parts that were recovered apart see that they are, and go on apart', () => {
+  const cluster = scene();
+  const [c1, c2] = cluster.control as readonly [SimNode, SimNode];
+  for (const each of cluster.control) each.crash();
+  for (const node of [c1, c2]) recoverOn(cluster, node, peekLog(node.disk.files, '/log'), []);
+  c1.start([]);
+  comesTogether(cluster, 2, 'c1', 'm1', 'm2', 'm3', 'm4');
+  c2.start([]);
+  const isSeen = (node: SimNode): boolean => node.events.some((event) => event.kind === 'charter-forked');
+  assert(
+    cluster.runUntil(() => isSeen(c2), 10 * lookoutPeriodMs),
+    'c2 finds members of another charter',
+  );
+  assert.deepEqual(c1.member?.directory.controlNumbers(), [1]);
+  assert.deepEqual(c2.member?.directory.controlNumbers(), [2]);
+});
