@@ -1,4 +1,8 @@
-/** Learns what was amended: whoever is ahead is asked for what this node lacks. */
+/**
+ * Learns what was amended: whoever is ahead is asked for what this node lacks. What a control node or a proven packet
+ * says goes before what the open header of a packet says, which anybody may have sent: that costs a question now and
+ * then, and holds nothing up.
+ */
 import type { Epoch, MonotonicMs, NodeNumber } from '../identity.ts';
 import type { Random } from '../seam/random.ts';
 import { charterPage } from '../wire/peer-message.ts';
@@ -13,44 +17,96 @@ const pauseMs = 2_000;
 const spreadMsPerMember = 1;
 /** … up to this: a third of the time for which the epoch before is still spoken. */
 const spreadMsMax = 20_000;
+/**
+ * For what is not proven each control node is asked at most once in this time, of all others one, and nobody at all
+ * once one of them has answered that there is nothing new.
+ */
+export const hearsayPeriodMs = 10_000;
+/** Stands for all who are no control nodes: their numbers are as easily made up as their packets. */
+const anybodyElse = 0;
+
+/** One question at a time, and when the next one is due. */
+interface Lane {
+  /** Whom to ask, and when. */
+  wanted: { readonly from: NodeNumber; readonly atMs: MonotonicMs } | undefined;
+  isAsking: boolean;
+  pauseUntilMs: MonotonicMs;
+}
 
 export class CharterReader {
+  private readonly self: NodeNumber;
   private readonly membership: Membership;
   private readonly outbox: Outbox;
   private readonly random: Random;
-  /** Whom to ask, and when. */
-  private wanted: { readonly from: NodeNumber; readonly atMs: MonotonicMs } | undefined;
-  private isAsking = false;
-  private pauseUntilMs: MonotonicMs = Number.NEGATIVE_INFINITY;
+  /** What control nodes answered, what members said under their keys, and what was only claimed. */
+  private readonly lanes = { told: newLane(), proven: newLane(), claimed: newLane() };
+  /** When each control node, or anybody else, was last asked for a claim: at most ten. */
+  private readonly claimAskedAt = new Map<NodeNumber, MonotonicMs>();
 
-  constructor(membership: Membership, outbox: Outbox, random: Random) {
+  constructor(self: NodeNumber, membership: Membership, outbox: Outbox, random: Random) {
+    this.self = self;
     this.membership = membership;
     this.outbox = outbox;
     this.random = random;
   }
 
   nextTickAt(): MonotonicMs {
-    return this.wanted?.atMs ?? Number.POSITIVE_INFINITY;
+    const { told, proven, claimed } = this.lanes;
+    return Math.min(...[told, proven, claimed].map(({ wanted }) => wanted?.atMs ?? Number.POSITIVE_INFINITY));
   }
 
-  /** A packet of this epoch came from there. */
-  onEpoch(from: NodeNumber, epoch: Epoch, at: Instant): void {
-    if (epoch > this.membership.directory.charter.epoch) this.want(from, at);
+  /** A packet of this epoch came, and `from` is the sender; or, where that is not proven, the number that it gave. */
+  onEpoch(from: NodeNumber, epoch: Epoch, proven: boolean, at: Instant): void {
+    if (epoch <= this.membership.directory.charter.epoch) return;
+    if (proven) this.plan(this.lanes.proven, from, at);
+    else this.onClaim(from, at);
   }
 
-  /** `from` seems to know of more amendments, or of who went on belonging. */
+  /** This control node answered that it knows of more amendments, or of who went on belonging. */
   want(from: NodeNumber, at: Instant): void {
-    if (this.wanted !== undefined || this.isAsking) return;
-    const spreadMs = Math.min(spreadMsMax, this.membership.size * spreadMsPerMember);
-    this.wanted = { from, atMs: Math.max(this.pauseUntilMs, at.now + spreadMs * this.random.next()) };
+    this.plan(this.lanes.told, from, at);
   }
 
   tick(at: Instant): void {
-    if (this.wanted === undefined || at.now < this.wanted.atMs) return;
-    const target = this.membership.directory.target(this.wanted.from);
-    this.wanted = undefined;
+    for (const lane of Object.values(this.lanes)) {
+      if (lane.wanted !== undefined && at.now >= lane.wanted.atMs) this.ask(lane, lane.wanted.from, at);
+    }
+  }
+
+  private onClaim(from: NodeNumber, at: Instant): void {
+    const { claimed } = this.lanes;
+    if (claimed.wanted !== undefined || claimed.isAsking || at.now < claimed.pauseUntilMs) return;
+    for (const [number, askedAt] of this.claimAskedAt) {
+      if (at.now - askedAt >= hearsayPeriodMs) this.claimAskedAt.delete(number);
+    }
+    const target = this.toldBetterBy(from);
     if (target === undefined) return;
-    this.isAsking = true;
+    this.claimAskedAt.set(this.membership.directory.isControl(target) ? target : anybodyElse, at.now);
+    this.plan(claimed, target, at);
+  }
+
+  /** A control node; and when they are silent, all of them exchanged perhaps, whom the packet names. */
+  private toldBetterBy(from: NodeNumber): NodeNumber | undefined {
+    const { directory } = this.membership;
+    const mayAnswer = (number: NodeNumber): boolean =>
+      number !== this.self && directory.target(number) !== undefined && !this.claimAskedAt.has(number);
+    const control = directory.controlNumbers().filter(mayAnswer);
+    if (control.length > 0) return control[this.random.below(control.length)];
+    const isAsked = directory.isControl(from) || this.claimAskedAt.has(anybodyElse);
+    return isAsked || !mayAnswer(from) ? undefined : from;
+  }
+
+  private plan(lane: Lane, from: NodeNumber, at: Instant): void {
+    if (lane.wanted !== undefined || lane.isAsking) return;
+    const spreadMs = Math.min(spreadMsMax, this.membership.size * spreadMsPerMember);
+    lane.wanted = { from, atMs: Math.max(lane.pauseUntilMs, at.now + spreadMs * this.random.next()) };
+  }
+
+  private ask(lane: Lane, from: NodeNumber, at: Instant): void {
+    lane.wanted = undefined;
+    const target = this.membership.directory.target(from);
+    if (target === undefined) return;
+    lane.isAsking = true;
     const { length } = this.membership.directory.charter;
     this.outbox.ask(
       target,
@@ -58,11 +114,17 @@ export class CharterReader {
       charterPage,
       answerMs,
       (outcome, later) => {
-        this.isAsking = false;
+        lane.isAsking = false;
         const isNews = outcome.ok && this.membership.amend(outcome.value, later);
-        if (!isNews) this.pauseUntilMs = later.now + pauseMs;
+        if (isNews) return;
+        const isRefuted = lane === this.lanes.claimed && outcome.ok;
+        lane.pauseUntilMs = later.now + (isRefuted ? hearsayPeriodMs : pauseMs);
       },
       at,
     );
   }
+}
+
+function newLane(): Lane {
+  return { wanted: undefined, isAsking: false, pauseUntilMs: Number.NEGATIVE_INFINITY };
 }

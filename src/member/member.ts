@@ -108,7 +108,7 @@ export class Member {
       onAmended: (from, later) => this.charterReader.want(from, later),
       send: (to, message, later) => this.line.send(to, [message], later),
     });
-    this.charterReader = new CharterReader(this.membership, this.outbox, random);
+    this.charterReader = new CharterReader(number, this.membership, this.outbox, random);
     this.finder = new MemberFinder(this.membership, this.client);
     this.introductions = new Introductions({
       ...parts,
@@ -371,7 +371,7 @@ export class Member {
 
   /** Other control nodes, or another epoch: whoever was dropped with the old one is out of the membership by now. */
   private onAmended(at: Instant): void {
-    this.line.sessions.setEpoch(this.epoch, at.now);
+    this.line.followEpoch(at);
     this.recollection.soon(at);
   }
 
@@ -437,7 +437,7 @@ export class Member {
       },
       onRaft: (from, datagram, later) => this.pane?.onRaftDatagram(from, datagram, later),
       onKeepAliveAnswer: (from, message, later) => this.client.onAnswer(from, message, later),
-      onOtherEpoch: (from, epoch, later) => this.charterReader.onEpoch(from, epoch, later),
+      onOtherEpoch: (from, epoch, proven, later) => this.charterReader.onEpoch(from, epoch, proven, later),
       onEstablished: (number, isRestart, credential, later) => {
         if (credential !== undefined) this.onCredential(number, credential, later);
         if (!isRestart) return;

@@ -142,7 +142,15 @@ export class Founders {
 
   nextEpoch(charter: Charter, changes: Partial<EpochStatement> = {}): EpochStatement {
     const epoch = charter.epoch + 1;
-    return { kind: 'epoch', ...charter.next(), epoch, nextNumber: 20, membersHash: filled(32, 0xee), ...changes };
+    return {
+      kind: 'epoch',
+      ...charter.next(),
+      epoch,
+      nextNumber: 20,
+      membersHash: filled(32, 0xee),
+      at: foundedAt,
+      ...changes,
+    };
   }
 
   joinRequest({ seed = atlasSeed, token = firstTokenSeed, ...changes }: WishChanges = {}): JoinRequest {
