@@ -12,33 +12,35 @@ import type { AdmittedMember, ControlState } from '../control/control-state.ts';
 import type { KeepAlive, KeepAliveAnswer } from '../control/keep-alive.ts';
 import type { SigningKey } from '../crypto.ts';
 import { HivemindError } from '../error.ts';
-import type { Incarnation, LogIndex, MonotonicMs, NodeNumber, WallMs } from '../identity.ts';
+import type { Incarnation, LogIndex, MonotonicMs, NodeNumber } from '../identity.ts';
+import type { RaftMessage } from '../raft/message.ts';
 import type { Raft } from '../raft/raft.ts';
 import type { LogSnapshot } from '../seam/log-store.ts';
-import type { StreamTarget } from '../seam/streams.ts';
 import { Jury, reportLeaseMs } from '../swim/jury.ts';
 import type { Accusation, Report, Update } from '../swim/message.ts';
 import type { RaftDatagram } from '../wire/datagram.ts';
-import type { Admission, BrakeStatus, PaneAsk, PaneStatus } from '../wire/peer-message.ts';
+import type { Admission, PaneAsk, PaneStatus } from '../wire/peer-message.ts';
 import { Admissions } from './admissions.ts';
+import { BrakeWatch } from './brake-watch.ts';
 import { Compaction } from './compaction.ts';
-import { DecisionLog } from './decision-log.ts';
+import { DecisionLog, type DiskInput } from './decision-log.ts';
+import { Farewells } from './farewells.ts';
 import { Housekeeping } from './housekeeping.ts';
 import type { Instant } from './instant.ts';
+import type { MemberOptions } from './member-options.ts';
 import type { Membership } from './membership.ts';
 import { type NoteAsk, Notes } from './notes.ts';
 import type { Outbox } from './outbox.ts';
 import { PaneWatch } from './pane-health.ts';
 import { decidedReply, type Then } from './pane-reply.ts';
 import { RaftCourier } from './raft-courier.ts';
+import { Replacement } from './replacement.ts';
 import { Returns } from './returns.ts';
 import { charterSubject, Signatures } from './signatures.ts';
 import { takeOver } from './state-takeover.ts';
 import { Views } from './views.ts';
 import { Voters } from './voters.ts';
 
-/** Members under removal that are told of it themselves; more learn it when nobody answers them. */
-const leaversMax = 1_024;
 /** Verdicts are proposed once in this time. */
 const convictRepeatMs = 500;
 
@@ -56,13 +58,12 @@ export class ControlPane {
   private readonly admissions: Admissions;
   private readonly notes: Notes;
   private readonly voters: Voters;
+  private readonly replacement: Replacement;
   private readonly returns: Returns;
   readonly views: Views;
   private readonly housekeeping: Housekeeping;
-  private brakeIsOn = false;
-  private brakeSince: WallMs = 0;
-  /** Where those are who are being removed, until their certificate is there. */
-  private readonly leavers = new Map<NodeNumber, StreamTarget>();
+  private readonly brake: BrakeWatch;
+  private readonly farewells: Farewells;
   private convictedAt: MonotonicMs = Number.NEGATIVE_INFINITY;
   private leaderSeen: NodeNumber | undefined;
   /** Entries up to here were applied by an earlier run of this node. */
@@ -78,21 +79,19 @@ export class ControlPane {
     readonly snapshot: LogSnapshot | undefined;
     readonly membership: Membership;
     readonly outbox: Outbox;
-    /** A member that is down for so long is removed; 0: never. */
-    readonly reapAfterMs: number;
+    readonly patience: Pick<MemberOptions, 'reapAfterMs' | 'replaceControlAfterMs'>;
     readonly snapshotEveryEntries: number;
     readonly sendDatagram: (to: NodeNumber, message: RaftDatagram, at: Instant) => void;
     readonly at: Instant;
   }) {
     const { self, membership, outbox, raft, state } = parts;
-    const { directory } = membership;
     this.self = self;
     this.membership = membership;
     this.outbox = outbox;
-    this.signatures = new Signatures({ key: parts.key, self, directory, outbox });
-    this.watch = new PaneWatch(raft, parts.at);
+    this.signatures = new Signatures({ key: parts.key, self, directory: membership.directory, outbox });
+    this.watch = new PaneWatch(raft, self, parts.at);
     this.replayedTo = raft.commitIndex;
-    this.courier = new RaftCourier({ directory, outbox, sendDatagram: parts.sendDatagram });
+    this.courier = new RaftCourier({ directory: membership.directory, outbox, sendDatagram: parts.sendDatagram });
     const listeners = {
       onApplied: this.onApplied.bind(this),
       onRestored: (later: Instant) => this.takeOver(later),
@@ -100,19 +99,31 @@ export class ControlPane {
     const compaction = new Compaction(parts.snapshot, parts.snapshotEveryEntries);
     this.log = new DecisionLog({ raft, state, outbox, courier: this.courier, listeners, compaction });
     this.views = new Views(state, membership);
-    this.returns = new Returns(state, membership, (command, at) => this.log.propose(command, () => {}, at));
+    const propose = (command: Command, at: Instant): void => this.log.propose(command, () => {}, at);
+    this.returns = new Returns(state, membership, propose);
     this.admissions = new Admissions(this.log, this.views, outbox);
     this.housekeeping = new Housekeeping(
       {
         state,
-        propose: (command, at) => this.log.propose(command, () => {}, at),
+        propose,
         isReturning: (number) => this.returns.isTrying(number),
-        reapAfterMs: parts.reapAfterMs,
+        reapAfterMs: parts.patience.reapAfterMs,
       },
       parts.at.now,
     );
+    this.brake = new BrakeWatch(outbox);
+    this.farewells = new Farewells(membership, outbox);
     this.notes = new Notes(this.log);
     this.voters = new Voters(raft, state);
+    this.replacement = new Replacement({
+      state,
+      voters: this.voters,
+      outbox,
+      propose,
+      isBack: (number, at) => this.watch.isInTouch(number, at.now) || this.returns.isTrying(number),
+      isBraked: () => this.jury.brake.on,
+      replaceAfterMs: parts.patience.replaceControlAfterMs,
+    });
   }
 
   /** Once the member is complete: what a snapshot says of the others stands before any entry. */
@@ -121,9 +132,8 @@ export class ControlPane {
   }
 
   private takeOver(at: Instant): void {
-    const { state } = this;
-    takeOver(state, this.membership, at);
-    this.signatures.restart(state.unsigned, undefined, at);
+    takeOver(this.state, this.membership, at);
+    this.signatures.restart(this.state.unsigned, undefined, at);
   }
 
   get state(): ControlState {
@@ -163,6 +173,7 @@ export class ControlPane {
     if (this.housekeeping.take(at.now)) {
       this.admissions.expire(at);
       if (this.leads) this.housekeeping.lookRound(at);
+      if (this.leads) this.replacement.lookRound(this.leadsSince, at);
     }
     this.followHealth(at);
   }
@@ -187,19 +198,11 @@ export class ControlPane {
       incarnationOf: (number) => this.state.members.get(number)?.incarnation,
       brakeReleased: this.state.brakeReleasedUntil > at.wall,
     });
-    this.followBrake(at);
+    this.brake.follow(this.jury.brake, at);
     if (verdicts.length === 0) return;
     this.convictedAt = at.now;
     const subjects = verdicts.map(({ number, incarnation }) => ({ number, incarnation }));
     this.log.propose({ kind: 'convict', at: at.wall, subjects }, () => {}, at);
-  }
-
-  private followBrake(at: Instant): void {
-    const { brake } = this.jury;
-    if (brake.on === this.brakeIsOn) return;
-    this.brakeIsOn = brake.on;
-    this.brakeSince = at.wall;
-    this.outbox.event({ kind: 'brake', on: brake.on, accused: brake.on ? brake.accused : [] });
   }
 
   private followHealth(at: Instant): void {
@@ -207,7 +210,7 @@ export class ControlPane {
       this.leaderSeen = this.leader;
       this.leadsSince = this.leads ? at.now : Number.POSITIVE_INFINITY;
       this.jury = this.newJury();
-      this.followBrake(at);
+      this.brake.follow(this.jury.brake, at);
       const term = this.log.raft.term;
       if (this.leader !== undefined) this.outbox.event({ kind: 'leader', number: this.leader, term });
     }
@@ -357,18 +360,15 @@ export class ControlPane {
   }
 
   private onRemoving(number: NodeNumber, at: Instant): void {
-    const target = this.membership.directory.target(number);
-    if (target !== undefined && this.leavers.size < leaversMax) this.leavers.set(number, target);
+    this.farewells.onRemoving(number);
     this.membership.remove(number, undefined, at);
   }
 
-  /** The removed one is told by the pane itself: nobody else talks to it any more. */
   private onRemoved(number: NodeNumber, certificate: Uint8Array, at: Instant): void {
     this.signatures.settle(number);
-    this.membership.remove(number, this.isReplay ? undefined : certificate, at);
-    const target = this.leavers.get(number);
-    this.leavers.delete(number);
-    if (target !== undefined && !this.isReplay) this.outbox.post(target, { kind: 'removal', certificate });
+    const news = this.isReplay ? undefined : certificate;
+    this.membership.remove(number, news, at);
+    this.farewells.onRemoved(number, news);
   }
 
   /** Whoever was there when it was decided has heard of it; a restart only learns it again. */
@@ -394,7 +394,18 @@ export class ControlPane {
   // — messages —
 
   onRaftDatagram(from: NodeNumber, datagram: RaftDatagram, at: Instant): void {
-    if (this.courier.onDatagram(from, datagram, at)) this.log.receive(from, datagram.message, at);
+    if (this.courier.onDatagram(from, datagram, at)) this.onRaft(from, datagram.message, at);
+  }
+
+  onRaft(from: NodeNumber, message: RaftMessage, at: Instant): void {
+    this.watch.onHeard(from, at);
+    this.log.receive(from, message, at);
+  }
+
+  /** What the disk of the log says of its work. */
+  onDisk(said: DiskInput, at: Instant): void {
+    if (said.kind === 'log-trouble') this.watch.onTrouble(said.trouble);
+    this.log.onDisk(said, at);
   }
 
   /** Only those who watch a living member are heard about it: anybody else may say anything. */
@@ -424,17 +435,12 @@ export class ControlPane {
     };
   }
 
-  status(): PaneStatus {
+  status(at: Instant): PaneStatus {
     const { role, term, commitIndex, lastIndex } = this.log.raft;
-    const brake = this.leads ? this.brakeStatus() : undefined;
-    return { number: this.self, role, term, commitIndex, lastIndex, health: this.watch.health, brake };
-  }
-
-  private brakeStatus(): BrakeStatus {
-    const { brake } = this.jury;
-    const { brakeReleasedUntil: releasedUntil } = this.state;
-    if (!brake.on) return { on: false, since: 0, accused: [], releasedUntil };
-    return { on: true, since: this.brakeSince, accused: brake.accused, releasedUntil };
+    const brake = this.leads ? this.brake.status(this.jury.brake, this.state.brakeReleasedUntil) : undefined;
+    const replacement = this.leads ? this.replacement.status(this.leadsSince, at) : undefined;
+    const { health } = this.watch;
+    return { number: this.self, role, term, commitIndex, lastIndex, health, brake, replacement };
   }
 }
 

@@ -40,7 +40,7 @@ interface Proposal {
   readonly then: (verdict: Verdict, at: Instant) => void;
 }
 
-type DiskInput = Extract<MemberInput, { readonly kind: 'written' | 'compacted' | 'log-trouble' }>;
+export type DiskInput = Extract<MemberInput, { readonly kind: 'written' | 'compacted' | 'log-trouble' }>;
 
 export interface DecisionListeners {
   onApplied(index: LogIndex, command: Command, applied: Applied, at: Instant): void;

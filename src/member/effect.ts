@@ -106,6 +106,13 @@ export type MemberEvent =
   | { readonly kind: 'log-disk'; readonly state: LogTrouble['kind'] | 'fine'; readonly since: WallMs }
   /** The charter was amended: the epoch, and who the control nodes are now. */
   | { readonly kind: 'amended'; readonly epoch: Epoch; readonly control: readonly NodeNumber[] }
+  /** On the leader: `number`, a control node that is down since then, is given up, and `by` is to take its place. */
+  | {
+      readonly kind: 'control-replaced';
+      readonly number: NodeNumber;
+      readonly by: NodeNumber;
+      readonly since: WallMs;
+    }
   /** This node's view is another one now: so many of the cluster's members. */
   | { readonly kind: 'view'; readonly members: number; readonly size: number }
   /** On the leader: too many are accused at once to be believed, or no longer. */

@@ -173,7 +173,7 @@ export class Member {
       case 'written':
       case 'compacted':
       case 'log-trouble':
-        this.pane?.log.onDisk(input, at);
+        this.pane?.onDisk(input, at);
         break;
       case 'remembered':
         this.recollection.onRemembered(input.id, at);
@@ -196,7 +196,7 @@ export class Member {
     const { swim } = this.membership;
     if (at.now >= swim.nextTickAt()) this.news.perform(swim.tick(at.now), at);
     this.pane?.tick(at);
-    if (this.pane !== undefined) this.client.follow(this.pane.status(), at);
+    if (this.pane !== undefined) this.client.follow(this.pane.watch.health, this.pane.log.raft.commitIndex, at);
     this.client.tick(at);
     this.charterReader.tick(at);
     this.introductions.tick(at);
@@ -339,7 +339,7 @@ export class Member {
   private onMemberPost(from: NodeNumber, post: PeerPost, at: Instant): void {
     switch (post.kind) {
       case 'raft':
-        this.pane?.log.receive(from, post.message, at);
+        this.pane?.onRaft(from, post.message, at);
         break;
       case 'share':
         this.pane?.onShare(from, post.number, post.statement, post.share, at);

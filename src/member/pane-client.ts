@@ -6,12 +6,12 @@ import { ByteWriter } from '../bytes.ts';
 import { majorityOf } from '../certificate/certificate.ts';
 import type { Codec } from '../codec.ts';
 import { clockSkewMs } from '../control/admission-policy.ts';
-import type { KeepAlive, KeepAliveAnswer, MachineLoad } from '../control/keep-alive.ts';
+import type { KeepAlive, KeepAliveAnswer, MachineLoad, PaneHealth } from '../control/keep-alive.ts';
 import { sha256 } from '../crypto.ts';
 import { type ErrorCode, HivemindError } from '../error.ts';
 import type { LogIndex, MonotonicMs, NodeNumber, WallMs } from '../identity.ts';
 import { type Random, shuffled } from '../seam/random.ts';
-import { type Digest, digest, type PaneStatus, type PeerRequest } from '../wire/peer-message.ts';
+import { type Digest, digest, type PeerRequest } from '../wire/peer-message.ts';
 import type { PaneState } from './effect.ts';
 import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
@@ -110,8 +110,7 @@ export class PaneClient {
   }
 
   /** On a control node: what it knows itself stands for keep-alives. */
-  follow(status: PaneStatus, at: Instant): void {
-    const { health, commitIndex } = status;
+  follow(health: PaneHealth, commitIndex: LogIndex, at: Instant): void {
     this.nextKeepAliveAt = Number.POSITIVE_INFINITY;
     this.view = { ...this.view, leader: health.leader, logIndex: commitIndex, heardAt: at.wall };
     this.become(health.state === 'healthy' ? 'healthy' : 'no-quorum', health.since, at);

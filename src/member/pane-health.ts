@@ -1,22 +1,61 @@
-/** Whether a majority of control nodes is in touch, as this control node sees it, and since when. */
-import type { PaneHealth } from '../control/keep-alive.ts';
-import type { WallMs } from '../identity.ts';
+/**
+ * Whether a majority of control nodes is in touch, as this control node sees it, and since when; and where it is not,
+ * or this one leads, which of the others it does not hear.
+ */
+import type { PaneHealth, SilentControlNode, Voting } from '../control/keep-alive.ts';
+import type { MonotonicMs, NodeNumber, WallMs } from '../identity.ts';
+import { isVoter } from '../raft/configuration.ts';
 import type { Raft } from '../raft/raft.ts';
+import type { LogTrouble } from '../seam/log-store.ts';
 import type { Instant } from './instant.ts';
+
+/**
+ * A control node that says nothing for so long is not in touch: four of the shortest election timeouts, within which
+ * whoever lives asks for votes or answers them, though one message in five is lost.
+ */
+export const controlSilenceMs = 3_000;
 
 export class PaneWatch {
   private readonly raft: Raft;
+  private readonly self: NodeNumber;
   private state: PaneHealth['state'] = 'degraded';
   private since: WallMs;
+  private silent: readonly SilentControlNode[] = [];
+  private readonly heardAt = new Map<NodeNumber, Instant>();
+  /** Since when the others speak to this one: a follower hears nobody but its leader. */
+  private listensSince: Instant;
+  private wasLeading = false;
+  private trouble: LogTrouble['kind'] | undefined;
 
-  constructor(raft: Raft, at: Instant) {
+  constructor(raft: Raft, self: NodeNumber, at: Instant) {
     this.raft = raft;
+    this.self = self;
     this.since = at.wall;
+    this.listensSince = at;
+  }
+
+  /** A control node said something of the pane's log. */
+  onHeard(from: NodeNumber, at: Instant): void {
+    if (isVoter(this.raft.configuration, from)) this.heardAt.set(from, at);
+  }
+
+  /** What the disk of this node's log says of its work. */
+  onTrouble(trouble: LogTrouble | undefined): void {
+    this.trouble = trouble?.kind;
+  }
+
+  isInTouch(number: NodeNumber, now: MonotonicMs): boolean {
+    return now - (this.heardAt.get(number)?.now ?? Number.NEGATIVE_INFINITY) <= controlSilenceMs;
   }
 
   /** True when the state is another one than before. */
   update(at: Instant): boolean {
     const state = this.raft.quorum(at.now).healthy ? 'healthy' : 'degraded';
+    const leads = this.raft.role === 'leader';
+    const follows = state === 'healthy' && !leads;
+    if (follows || leads !== this.wasLeading) this.listensSince = at;
+    this.wasLeading = leads;
+    this.silent = follows ? [] : this.silentOnes(at);
     if (state === this.state) return false;
     this.state = state;
     this.since = at.wall;
@@ -24,6 +63,25 @@ export class PaneWatch {
   }
 
   get health(): PaneHealth {
-    return { state: this.state, since: this.since, leader: this.raft.leader ?? 0 };
+    const { state, since, silent, voting } = this;
+    return { state, since, leader: this.raft.leader ?? 0, silent, voting };
+  }
+
+  private get voting(): Voting {
+    if (this.raft.isQuarantined) return 'log-damaged';
+    if (this.trouble === undefined) return 'votes';
+    return this.trouble === 'full' ? 'disk-full' : 'disk-slow';
+  }
+
+  private silentOnes({ now }: Instant): readonly SilentControlNode[] {
+    const { configuration } = this.raft;
+    for (const number of this.heardAt.keys()) {
+      if (!isVoter(configuration, number)) this.heardAt.delete(number);
+    }
+    return configuration.voters.flatMap((number) => {
+      const heard = this.heardAt.get(number);
+      const since = heard !== undefined && heard.now > this.listensSince.now ? heard : this.listensSince;
+      return number === this.self || now - since.now <= controlSilenceMs ? [] : [{ number, since: since.wall }];
+    });
   }
 }

@@ -239,7 +239,7 @@ export class LocalService {
 
   private async paneStatusOf(number: NodeNumber): Promise<PaneStatus> {
     const { member } = this.node;
-    if (number === member.number && member.pane !== undefined) return member.pane.status();
+    if (number === member.number && member.pane !== undefined) return member.pane.status(this.node.time);
     return await this.node.ask<PaneStatus>((asked, then, at) =>
       asked.askMember(number, { kind: 'pane-status' }, paneStatus, paneStatusMs, then, at),
     );

@@ -1,4 +1,5 @@
 /** What a sealed datagram's body holds: a list of messages. Numbers are never reused. */
+import { controlNodesMax } from '../certificate/genesis.ts';
 import {
   bool,
   bytes,
@@ -20,7 +21,9 @@ import {
   type KeepAliveAnswer,
   type MachineLoad,
   type PaneHealth,
+  type SilentControlNode,
   type ViewChanges,
+  votings,
 } from '../control/keep-alive.ts';
 import type { RaftMessage } from '../raft/message.ts';
 import type { SwimMessage, Update } from '../swim/message.ts';
@@ -70,6 +73,8 @@ export const paneHealth: Codec<PaneHealth> = record<PaneHealth>({
   state: word('healthy', 'degraded'),
   since: counter,
   leader: nodeNumber,
+  silent: list(record<SilentControlNode>({ number: nodeNumber, since: counter }), controlNodesMax),
+  voting: word(...votings),
 });
 
 const message: Codec<DatagramMessage> = variants<DatagramMessage>({

@@ -122,6 +122,10 @@ const formats: Readonly<Record<string, Format>> = {
       lastIndex: 10,
       health,
       brake: state === 'leader' ? { on: true, since: 5, accused: [4, 5], releasedUntil: 0 } : undefined,
+      replacement:
+        state === 'leader'
+          ? { number: 3, since: 7, dueAt: u48Max, successor: 9, obstacle: 'none' as const }
+          : undefined,
     })),
   ),
   'member pages': ofCodec(memberPage, { members: [line, { ...line, locator: undefined }], next: 9, size: 300 }),
