@@ -1,4 +1,5 @@
 /** How a member and the control pane stay in touch (design rule 11). */
+import { controlNodesMax } from '../certificate/genesis.ts';
 import type { LogIndex, NodeNumber, WallMs } from '../identity.ts';
 import type { Update } from '../swim/message.ts';
 import type { Slice } from '../swim/slice.ts';
@@ -22,6 +23,9 @@ export interface KeepAlive {
   readonly load: MachineLoad;
 }
 
+/** All control nodes but the one that answers. */
+export const silentControlNodesMax: number = controlNodesMax - 1;
+
 /** A control node that another one does not hear. */
 export interface SilentControlNode {
   readonly number: NodeNumber;
@@ -40,8 +44,8 @@ export interface PaneHealth {
   /** 0 when none is known. */
   readonly leader: NodeNumber;
   /**
-   * Control nodes that this one does not hear, at most nine; the others are in touch with it. Empty for a follower
-   * that has a leader: nobody else speaks to it.
+   * Control nodes that this one does not hear, at most `silentControlNodesMax`; the others are in touch with it. Empty
+   * for a follower that has a leader: nobody else speaks to it.
    */
   readonly silent: readonly SilentControlNode[];
   /** How it is with the answering control node's own vote. */

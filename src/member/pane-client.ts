@@ -16,6 +16,7 @@ import type { PaneState } from './effect.ts';
 import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
 import type { Outbox, Outcome } from './outbox.ts';
+import { PaneContacts } from './pane-contacts.ts';
 import { noQuorum } from './pane-reply.ts';
 
 export const keepAlivePeriodMs = 10_000;
@@ -82,6 +83,8 @@ export class PaneClient {
   /** When each control node's last change was, by its clock. */
   private readonly changes = new Map<NodeNumber, WallMs>();
   private waiting: WaitingAsk[] = [];
+  /** How each control node was found at the last attempt. */
+  readonly contacts: PaneContacts = new PaneContacts();
   load: MachineLoad = { cores: 1, load15: 0, memoryFreeBytes: 0, memoryTotalBytes: 0 };
 
   constructor(parts: {
@@ -170,6 +173,7 @@ export class PaneClient {
       Buffer.from(sha256(new ByteWriter().u32(this.self).u32(number).finish())).toString('hex');
     const isSilent = (number: NodeNumber): number => (swim.statusOf(number)?.status === 'alive' ? 0 : 1);
     const numbers = directory.controlNumbers().filter((number) => number !== this.self);
+    this.contacts.keep(numbers);
     return numbers
       .map((number) => ({ number, silent: isSilent(number), score: score(number) }))
       .sort((a, b) => a.silent - b.silent || (a.score < b.score ? -1 : 1))
@@ -189,6 +193,7 @@ export class PaneClient {
   }
 
   private onSilence(at: Instant): void {
+    if (this.awaited !== undefined) this.contacts.onSilence(this.awaited.from, at);
     this.awaited = undefined;
     this.unansweredSince ??= at.now - keepAliveAnswerMs;
     const silentMs = at.now - this.unansweredSince;
@@ -222,6 +227,7 @@ export class PaneClient {
     this.allSilent = false;
     const { leader } = answer.health;
     this.view = { ...this.view, leader, logIndex: answer.logIndex, heardAt: at.wall };
+    this.contacts.onAnswer(from, answer.health, at);
     this.notAdmittedBy.clear();
     if (answer.health.state === 'healthy') {
       this.become('healthy', answer.health.since, at);
@@ -263,6 +269,7 @@ export class PaneClient {
     const then = (outcome: Outcome<Digest>, later: Instant): void => {
       this.pulling = false;
       this.mismatches = 0;
+      this.contacts.onStream(from, outcome, later);
       if (outcome.ok) this.membership.mergeDigest(outcome.value, later);
       else if (outcome.error.code === 'not-admitted') this.onNotAdmitted(from);
     };

@@ -2,7 +2,7 @@
  * Whether a majority of control nodes is in touch, as this control node sees it, and since when; and where it is not,
  * or this one leads, which of the others it does not hear.
  */
-import type { PaneHealth, SilentControlNode, Voting } from '../control/keep-alive.ts';
+import { type PaneHealth, type SilentControlNode, silentControlNodesMax, type Voting } from '../control/keep-alive.ts';
 import type { MonotonicMs, NodeNumber, WallMs } from '../identity.ts';
 import { isVoter } from '../raft/configuration.ts';
 import type { Raft } from '../raft/raft.ts';
@@ -25,6 +25,7 @@ export class PaneWatch {
   /** Since when the others speak to this one: a follower hears nobody but its leader. */
   private listensSince: Instant;
   private wasLeading = false;
+  private isSpokenTo = false;
   private trouble: LogTrouble['kind'] | undefined;
 
   constructor(raft: Raft, self: NodeNumber, at: Instant) {
@@ -48,14 +49,19 @@ export class PaneWatch {
     return now - (this.heardAt.get(number)?.now ?? Number.NEGATIVE_INFINITY) <= controlSilenceMs;
   }
 
+  /** Whether every control node in touch would be heard: by a leader, and by all who look for one. */
+  get hearsAll(): boolean {
+    return this.isSpokenTo;
+  }
+
   /** True when the state is another one than before. */
   update(at: Instant): boolean {
     const state = this.raft.quorum(at.now).healthy ? 'healthy' : 'degraded';
     const leads = this.raft.role === 'leader';
-    const follows = state === 'healthy' && !leads;
-    if (follows || leads !== this.wasLeading) this.listensSince = at;
+    this.isSpokenTo = leads || (state === 'degraded' && isVoter(this.raft.configuration, this.self));
+    if (!this.isSpokenTo || leads !== this.wasLeading) this.listensSince = at;
     this.wasLeading = leads;
-    this.silent = follows ? [] : this.silentOnes(at);
+    this.silent = this.isSpokenTo ? this.silentOnes(at) : [];
     if (state === this.state) return false;
     this.state = state;
     this.since = at.wall;
@@ -78,10 +84,11 @@ export class PaneWatch {
     for (const number of this.heardAt.keys()) {
       if (!isVoter(configuration, number)) this.heardAt.delete(number);
     }
-    return configuration.voters.flatMap((number) => {
+    const silent = configuration.voters.flatMap((number) => {
       const heard = this.heardAt.get(number);
       const since = heard !== undefined && heard.now > this.listensSince.now ? heard : this.listensSince;
       return number === this.self || now - since.now <= controlSilenceMs ? [] : [{ number, since: since.wall }];
     });
+    return silent.slice(0, silentControlNodesMax);
   }
 }

@@ -1,5 +1,4 @@
 /** What a sealed datagram's body holds: a list of messages. Numbers are never reused. */
-import { controlNodesMax } from '../certificate/genesis.ts';
 import {
   bool,
   bytes,
@@ -22,6 +21,7 @@ import {
   type MachineLoad,
   type PaneHealth,
   type SilentControlNode,
+  silentControlNodesMax,
   type ViewChanges,
   votings,
 } from '../control/keep-alive.ts';
@@ -73,7 +73,7 @@ export const paneHealth: Codec<PaneHealth> = record<PaneHealth>({
   state: word('healthy', 'degraded'),
   since: counter,
   leader: nodeNumber,
-  silent: list(record<SilentControlNode>({ number: nodeNumber, since: counter }), controlNodesMax),
+  silent: list(record<SilentControlNode>({ number: nodeNumber, since: counter }), silentControlNodesMax),
   voting: word(...votings),
 });
 

@@ -8,7 +8,7 @@ import { signLocator } from '../../src/certificate/locator.ts';
 import { type Codec, decode, encode } from '../../src/codec.ts';
 import { configsPerRoleMax } from '../../src/config/config.ts';
 import { declarationsMax } from '../../src/control/admission-policy.ts';
-import { changesMax, type ViewChanges } from '../../src/control/keep-alive.ts';
+import { changesMax, silentControlNodesMax, type ViewChanges } from '../../src/control/keep-alive.ts';
 import { encodeNumbers } from '../../src/control/number-set.ts';
 import type { NodeNumber } from '../../src/identity.ts';
 import { pack, unpack } from '../../src/packed.ts';
@@ -352,7 +352,8 @@ describe('limits on the wire', () => {
 });
 
 describe('a keep-alive’s answer', () => {
-  const answer = datagramMessages['keep-alive-answer'];
+  const silent = range(silentControlNodesMax).map((each) => ({ number: 0xffff_0000 + each, since: u48Max }));
+  const answer = { ...datagramMessages['keep-alive-answer'], health: { ...health, silent } };
   const changes = answer.changes ?? assert.fail();
   const most = (count: number): readonly number[] => range(count).map((each) => 0xffff_0000 + each);
   const bytesOf = (part: Partial<ViewChanges>): number =>
