@@ -1,6 +1,7 @@
 /** The control nodes: who they are, and who leads. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
+import { HivemindError, toHivemindError } from '../src/error.ts';
 import { type AgentClient, withAgent } from './agent-client.ts';
 import { type AgentOptions, agentCommand, parseLabel, showAnswer } from './agent-command.ts';
 import { registerControlRecover } from './control-recover.ts';
@@ -29,6 +30,9 @@ export function registerControl(program: Command): void {
   agentCommand(control, 'demote', 'take a control node out of the quorum; it remains a member')
     .argument('<name>', 'its name', parseLabel)
     .action((name: string, options: AgentOptions) => onChange('demote', name, options));
+  agentCommand(control, 'remove', 'take a control node out of the quorum, and out of the cluster for good')
+    .argument('<name>', 'its name', parseLabel)
+    .action(onRemove);
   agentCommand(control, 'transfer', 'make another control node the leader')
     .argument('<name>', 'its name', parseLabel)
     .action(onTransfer);
@@ -48,6 +52,32 @@ async function onChange(change: Change, name: string, options: AgentOptions): Pr
   const { control } = changed;
   if (control === undefined || control.length >= safeControlNodes) return;
   printNote(`With ${control.length} control nodes none may fail; three or more survive a failure.`);
+}
+
+/** Who votes cannot be removed: it is demoted first, and that is refused where too few would be left. */
+async function onRemove(name: string, options: AgentOptions): Promise<void> {
+  const removed = await withAgent(options, async (agent) => {
+    await agent.ask({ kind: 'change-control', change: 'demote', name });
+    const control = await controlNodesOnce(agent, (names) => !names.includes(name));
+    const index = control === undefined ? undefined : await once(() => removedBy(agent, name));
+    if (control !== undefined && index !== undefined) return { index, control };
+    const done = control === undefined ? 'is being demoted' : 'is demoted';
+    throw new HivemindError('time-out', `${name} ${done}, and not removed yet; \`hivemind remove ${name}\` does that.`);
+  });
+  printAnswer(removed, options.json === true, ({ index, control }) => {
+    const remaining = `the control nodes are ${control.join(', ')}`;
+    return `${name} is removed, as decided by log entry ${index}; ${remaining}.`;
+  });
+}
+
+/** Nothing as long as it votes: consensus follows the charter in a moment. */
+async function removedBy(agent: AgentClient, name: string): Promise<number | undefined> {
+  try {
+    return (await agent.ask({ kind: 'remove', name })).index;
+  } catch (thrown) {
+    if (toHivemindError(thrown).code === 'busy') return undefined;
+    throw thrown;
+  }
 }
 
 async function onTransfer(name: string, options: AgentOptions): Promise<void> {

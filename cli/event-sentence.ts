@@ -15,6 +15,8 @@ const sentences: Readonly<Partial<Record<MemberEvent['kind'], Sentence>>> = {
     on === true
       ? `too many are accused at once to be convicted: ${firstOf(textsIn(accused))}; see \`hivemind brake status\``
       : 'convictions go on',
+  'control-replaced': ({ since, by }, node) =>
+    `${node} is down since ${since}, and ${by} takes its place among the control nodes`,
   amended: ({ epoch, control }) => `epoch ${epoch}; control nodes are ${listed(textsIn(control))}`,
   'charter-forked': ({ amendment }) =>
     `the cluster was parted: somebody goes by another amendment ${amendment} of the charter, signed as well; ` +

@@ -2,6 +2,7 @@ import type { LocalStatus, RoleStatus } from '../src/node/local-api.ts';
 import { plural } from './count.ts';
 import { detailText } from './detail.ts';
 import type { Paint, Tone } from './paint.ts';
+import { contactFacts, operationFacts } from './render-degraded.ts';
 import { type Cell, facts, listed, table } from './table.ts';
 
 type Fact = readonly [label: string, value: Cell];
@@ -13,7 +14,7 @@ export function renderStatus(status: LocalStatus, paint: Paint): string {
     ['Cluster', `${status.cluster}, epoch ${status.epoch}`],
     ['Addresses', listed(status.addresses)],
     ['Started', `${status.startedAt}, boot ${status.boot}`],
-    ...paneFacts(pane),
+    ...paneFacts(status),
     ...(status.leaving ? [leavingFact] : []),
     ['Leader', pane.leader ?? 'not known'],
     ['Control nodes', listed(pane.controlNodes)],
@@ -31,29 +32,25 @@ const leavingFact: Fact = [
   { text: 'asked for; the node runs on until the control pane has decided it', tone: 'doubtful' },
 ];
 
-const whatRemains: Fact = [
-  '',
-  'Nobody can join, leave, return or be removed; failure detection, running roles and reads go on.',
-];
-
-/** HM-6: what is lost and what still works, since when; the two ways to be degraded are told apart. */
-function paneFacts(pane: LocalStatus['pane']): readonly Fact[] {
-  const { state, since } = pane;
+/** HM-6: what is lost and what still works, since when and why; the two ways to be degraded are told apart. */
+function paneFacts({ pane, operations }: LocalStatus): readonly Fact[] {
+  const { state, since, contacts } = pane;
+  const rest = [...contactFacts(contacts), ...operationFacts(operations)];
   const heard = pane.heardAt === undefined ? 'none was heard yet' : `last heard ${pane.heardAt}`;
   switch (state) {
     case 'healthy':
       return [['Control pane', { text: `healthy since ${since}`, tone: 'good' }]];
     case 'no-quorum': {
       const text = `DEGRADED since ${since} (no quorum: control nodes answer, but are no majority)`;
-      return [['Control pane', { text, tone: 'bad' }], whatRemains];
+      return [['Control pane', { text, tone: 'bad' }], ...rest];
     }
     case 'no-pane': {
       const text = `DEGRADED: no control node reachable since ${since} (${heard})`;
-      return [['Control pane', { text, tone: 'bad' }], whatRemains];
+      return [['Control pane', { text, tone: 'bad' }], ...rest];
     }
     case 'unknown': {
       const text = `not known: no control node was heard since ${since}, when this node started`;
-      return [['Control pane', { text, tone: 'doubtful' }]];
+      return [['Control pane', { text, tone: 'doubtful' }], ...contactFacts(contacts)];
     }
   }
 }

@@ -258,7 +258,7 @@ class AgentStart {
         storedLog,
         random: systemRandom,
         swim: detection(this.options.settings),
-        reapAfterMs: this.options.settings.membership.reapAfterMs,
+        ...this.options.settings.membership,
         snapshotEveryEntries,
       },
       {

@@ -68,6 +68,8 @@ export interface EpochStatement extends Amending {
   readonly kind: 'epoch';
   /** SHA-256 of the numbers that belong, as a set of numbers is encoded. */
   readonly membersHash: Uint8Array;
+  /** When it was asked for, by the time of the log: whoever hears of it late must not take it for new. */
+  readonly at: WallMs;
 }
 
 /** Changes what the genesis says: each is signed by the control set that was in force before it. */
@@ -96,7 +98,7 @@ export function encodeStatement(statement: Statement): Uint8Array {
     case 'control-set':
       return writeNodes(writePlace(out, statement), statement).finish();
     case 'epoch':
-      return writePlace(out, statement).raw(statement.membersHash).finish();
+      return writePlace(out, statement).raw(statement.membersHash).u48(statement.at).finish();
     default:
       return unreachable(statement);
   }
@@ -170,7 +172,8 @@ function readControlSet(input: ByteReader, head: Head): ControlSetStatement | un
 function readEpoch(input: ByteReader, head: Head): EpochStatement | undefined {
   const place = readPlace(input);
   const membersHash = input.raw(hashBytes);
-  return input.done ? { kind: 'epoch', ...head, ...place, membersHash } : undefined;
+  const at = input.u48();
+  return input.done ? { kind: 'epoch', ...head, ...place, membersHash, at } : undefined;
 }
 
 function readAdmission(input: ByteReader, head: Head): AdmitStatement | undefined {

@@ -99,7 +99,8 @@ export function amendmentFor(state: ControlState, change: CharterChange): Pendin
   // Who is about to be admitted under the old epoch belongs to the new one, too.
   const numbers = [...state.members.keys(), ...state.pending.keys()].sort((a, b) => a - b);
   const members = encodeNumbers(numbers);
-  const statement = { kind: 'epoch', ...place, epoch: charter.epoch + 1, membersHash: sha256(members) } as const;
+  const epoch = charter.epoch + 1;
+  const statement = { kind: 'epoch', ...place, epoch, membersHash: sha256(members), at: since } as const;
   return { statement, members, since };
 }
 

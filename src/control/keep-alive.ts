@@ -1,4 +1,5 @@
 /** How a member and the control pane stay in touch (design rule 11). */
+import { controlNodesMax } from '../certificate/genesis.ts';
 import type { LogIndex, NodeNumber, WallMs } from '../identity.ts';
 import type { Update } from '../swim/message.ts';
 import type { Slice } from '../swim/slice.ts';
@@ -22,12 +23,33 @@ export interface KeepAlive {
   readonly load: MachineLoad;
 }
 
+/** All control nodes but the one that answers. */
+export const silentControlNodesMax: number = controlNodesMax - 1;
+
+/** A control node that another one does not hear. */
+export interface SilentControlNode {
+  readonly number: NodeNumber;
+  /** When it was last heard; or, for one that never was, since when it would have been. */
+  readonly since: WallMs;
+}
+
+/** Whether a control node can vote, or why not; `disk-slow`: it votes late, and does not want to lead. */
+export const votings = ['votes', 'log-damaged', 'disk-full', 'disk-slow'] as const;
+export type Voting = (typeof votings)[number];
+
 /** Whether a majority of control nodes is in touch, as one control node sees it. */
 export interface PaneHealth {
   readonly state: 'healthy' | 'degraded';
   readonly since: WallMs;
   /** 0 when none is known. */
   readonly leader: NodeNumber;
+  /**
+   * Control nodes that this one does not hear, at most `silentControlNodesMax`; the others are in touch with it. Empty
+   * for a follower that has a leader: nobody else speaks to it.
+   */
+  readonly silent: readonly SilentControlNode[];
+  /** How it is with the answering control node's own vote. */
+  readonly voting: Voting;
 }
 
 export interface KeepAliveAnswer {

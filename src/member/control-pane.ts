@@ -3,7 +3,6 @@
  * answers keep-alives. Whatever changes the cluster goes through the leader's log; a follower passes it on.
  */
 import { unreachable } from '../assert.ts';
-import { toHex } from '../bytes.ts';
 import type { Share } from '../certificate/certificate.ts';
 import type { Statement } from '../certificate/statement.ts';
 import type { Applied, ControlEvent } from '../control/apply.ts';
@@ -11,35 +10,37 @@ import type { Command } from '../control/command.ts';
 import type { AdmittedMember, ControlState } from '../control/control-state.ts';
 import type { KeepAlive, KeepAliveAnswer } from '../control/keep-alive.ts';
 import type { SigningKey } from '../crypto.ts';
-import { HivemindError } from '../error.ts';
-import type { Incarnation, LogIndex, MonotonicMs, NodeNumber, WallMs } from '../identity.ts';
+import type { LogIndex, MonotonicMs, NodeNumber } from '../identity.ts';
+import type { RaftMessage } from '../raft/message.ts';
 import type { Raft } from '../raft/raft.ts';
 import type { LogSnapshot } from '../seam/log-store.ts';
-import type { StreamTarget } from '../seam/streams.ts';
 import { Jury, reportLeaseMs } from '../swim/jury.ts';
 import type { Accusation, Report, Update } from '../swim/message.ts';
 import type { RaftDatagram } from '../wire/datagram.ts';
-import type { Admission, BrakeStatus, PaneAsk, PaneStatus } from '../wire/peer-message.ts';
+import type { Admission, PaneAsk, PaneStatus } from '../wire/peer-message.ts';
 import { Admissions } from './admissions.ts';
+import { BrakeWatch } from './brake-watch.ts';
 import { Compaction } from './compaction.ts';
 import { DecisionLog } from './decision-log.ts';
+import { Farewells } from './farewells.ts';
 import { Housekeeping } from './housekeeping.ts';
 import type { Instant } from './instant.ts';
+import type { MemberOptions } from './member-options.ts';
 import type { Membership } from './membership.ts';
-import { type NoteAsk, Notes } from './notes.ts';
+import { Notes } from './notes.ts';
 import type { Outbox } from './outbox.ts';
+import { PaneAsks } from './pane-asks.ts';
 import { PaneWatch } from './pane-health.ts';
-import { decidedReply, type Then } from './pane-reply.ts';
+import type { Then } from './pane-reply.ts';
 import { RaftCourier } from './raft-courier.ts';
-import { RaftEngine } from './raft-engine.ts';
+import { type DiskInput, RaftEngine } from './raft-engine.ts';
+import { Replacement } from './replacement.ts';
 import { Returns } from './returns.ts';
 import { charterSubject, Signatures } from './signatures.ts';
 import { takeOver } from './state-takeover.ts';
 import { Views } from './views.ts';
 import { Voters } from './voters.ts';
 
-/** Members under removal that are told of it themselves; more learn it when nobody answers them. */
-const leaversMax = 1_024;
 /** Verdicts are proposed once in this time. */
 const convictRepeatMs = 500;
 
@@ -56,15 +57,14 @@ export class ControlPane {
   /** Since when this node leads: what it was told before says little about now. */
   private leadsSince: MonotonicMs = Number.POSITIVE_INFINITY;
   private readonly admissions: Admissions;
-  private readonly notes: Notes;
   private readonly voters: Voters;
+  private readonly asks: PaneAsks;
+  private readonly replacement: Replacement;
   private readonly returns: Returns;
   readonly views: Views;
   private readonly housekeeping: Housekeeping;
-  private brakeIsOn = false;
-  private brakeSince: WallMs = 0;
-  /** Where those are who are being removed, until their certificate is there. */
-  private readonly leavers = new Map<NodeNumber, StreamTarget>();
+  private readonly brake: BrakeWatch;
+  private readonly farewells: Farewells;
   private convictedAt: MonotonicMs = Number.NEGATIVE_INFINITY;
   private leaderSeen: NodeNumber | undefined;
   /** Entries up to here were applied by an earlier run of this node. */
@@ -80,20 +80,18 @@ export class ControlPane {
     readonly snapshot: LogSnapshot | undefined;
     readonly membership: Membership;
     readonly outbox: Outbox;
-    /** A member that is down for so long is removed; 0: never. */
-    readonly reapAfterMs: number;
+    readonly patience: Pick<MemberOptions, 'reapAfterMs' | 'replaceControlAfterMs'>;
     readonly snapshotEveryEntries: number;
     readonly sendDatagram: (to: NodeNumber, message: RaftDatagram, at: Instant) => void;
     readonly at: Instant;
   }) {
     const { self, membership, outbox, raft, state } = parts;
-    const { directory } = membership;
     this.self = self;
     this.membership = membership;
     this.outbox = outbox;
-    this.signatures = new Signatures({ key: parts.key, self, directory, outbox });
+    this.signatures = new Signatures({ key: parts.key, self, directory: membership.directory, outbox });
     this.replayedTo = raft.commitIndex;
-    this.courier = new RaftCourier({ directory, outbox, sendDatagram: parts.sendDatagram });
+    this.courier = new RaftCourier({ directory: membership.directory, outbox, sendDatagram: parts.sendDatagram });
     const listeners = {
       onApplied: this.onApplied.bind(this),
       onRestored: (later: Instant) => this.takeOver(later),
@@ -103,21 +101,34 @@ export class ControlPane {
     const engine = new RaftEngine({ raft, outbox, courier: this.courier, compaction, onProgress });
     this.engine = engine;
     this.log = new DecisionLog({ engine, state, outbox, listeners });
-    this.watch = new PaneWatch(engine.status, parts.at);
+    this.watch = new PaneWatch(engine, self, parts.at);
     this.views = new Views(state, membership);
-    this.returns = new Returns(state, membership, (command, at) => this.log.propose(command, () => {}, at));
+    const propose = (command: Command, at: Instant): void => this.log.propose(command, () => {}, at);
+    this.returns = new Returns(state, membership, propose);
     this.admissions = new Admissions(this.log, this.views, outbox);
     this.housekeeping = new Housekeeping(
       {
         state,
-        propose: (command, at) => this.log.propose(command, () => {}, at),
+        propose,
         isReturning: (number) => this.returns.isTrying(number),
-        reapAfterMs: parts.reapAfterMs,
+        reapAfterMs: parts.patience.reapAfterMs,
       },
       parts.at.now,
     );
-    this.notes = new Notes(this.log);
+    this.brake = new BrakeWatch(outbox);
+    this.farewells = new Farewells(membership, outbox);
     this.voters = new Voters(raft, state);
+    const { log, returns, voters } = this;
+    this.asks = new PaneAsks({ self, state, engine, log, notes: new Notes(log), returns, voters });
+    this.replacement = new Replacement({
+      state,
+      voters: this.voters,
+      outbox,
+      propose,
+      isBack: (number, at) => this.watch.isInTouch(number, at.now) || this.returns.isTrying(number),
+      isBraked: () => this.jury.brake.on,
+      replaceAfterMs: parts.patience.replaceControlAfterMs,
+    });
   }
 
   /** Once the member is complete: what a snapshot says of the others stands before any entry. */
@@ -126,9 +137,8 @@ export class ControlPane {
   }
 
   private takeOver(at: Instant): void {
-    const { state } = this;
-    takeOver(state, this.membership, at);
-    this.signatures.restart(state.unsigned, undefined, at);
+    takeOver(this.state, this.membership, at);
+    this.signatures.restart(this.state.unsigned, undefined, at);
   }
 
   get state(): ControlState {
@@ -168,6 +178,7 @@ export class ControlPane {
     if (this.housekeeping.take(at.now)) {
       this.admissions.expire(at);
       if (this.leads) this.housekeeping.lookRound(at);
+      if (this.leads) this.replacement.lookRound(this.leadsSince, at);
     }
     this.followHealth(at);
   }
@@ -192,19 +203,11 @@ export class ControlPane {
       incarnationOf: (number) => this.state.members.get(number)?.incarnation,
       brakeReleased: this.state.brakeReleasedUntil > at.wall,
     });
-    this.followBrake(at);
+    this.brake.follow(this.jury.brake, at);
     if (verdicts.length === 0) return;
     this.convictedAt = at.now;
     const subjects = verdicts.map(({ number, incarnation }) => ({ number, incarnation }));
     this.log.propose({ kind: 'convict', at: at.wall, subjects }, () => {}, at);
-  }
-
-  private followBrake(at: Instant): void {
-    const { brake } = this.jury;
-    if (brake.on === this.brakeIsOn) return;
-    this.brakeIsOn = brake.on;
-    this.brakeSince = at.wall;
-    this.outbox.event({ kind: 'brake', on: brake.on, accused: brake.on ? brake.accused : [] });
   }
 
   private followHealth(at: Instant): void {
@@ -212,7 +215,7 @@ export class ControlPane {
       this.leaderSeen = this.leader;
       this.leadsSince = this.leads ? at.now : Number.POSITIVE_INFINITY;
       this.jury = this.newJury();
-      this.followBrake(at);
+      this.brake.follow(this.jury.brake, at);
       const { term } = this.engine.raft;
       if (this.leader !== undefined) this.outbox.event({ kind: 'leader', number: this.leader, term });
     }
@@ -233,80 +236,9 @@ export class ControlPane {
     this.admissions.join(bytes, this.watch.health.state === 'degraded', then, at);
   }
 
-  // — other things asked of the pane —
-
   /** Carries out what member `from` asked, as the leader. */
   ask(from: NodeNumber, ask: PaneAsk, then: Then<LogIndex>, at: Instant): void {
-    // The leader itself may be convicted; whoever leads is there.
-    const isOther = from !== this.self;
-    if (isOther && ask.kind === 'return' && this.state.members.get(from)?.status === 'down') {
-      then({ ok: false, error: this.returns.begin(from, ask.uptimeMs, at) }, at);
-      return;
-    }
-    if (ask.kind === 'note') this.notes.write(from, ask, then, at);
-    else this.decide(from, ask, then, at);
-  }
-
-  private decide(from: NodeNumber, ask: Exclude<PaneAsk, NoteAsk>, then: Then<LogIndex>, at: Instant): void {
-    const command = this.commandFor(from, ask, at);
-    if (command instanceof HivemindError || command === 'stands already') {
-      then(command instanceof HivemindError ? { ok: false, error: command } : { ok: true, value: 0 }, at);
-      return;
-    }
-    this.log.propose(command, (verdict, later) => then(decidedReply(verdict), later), at);
-  }
-
-  /** What stands already needs no entry: an answer was lost, and the same is asked again. */
-  private commandFor(
-    from: NodeNumber,
-    ask: Exclude<PaneAsk, NoteAsk>,
-    at: Instant,
-  ): Command | 'stands already' | HivemindError {
-    const dated = { at: at.wall };
-    switch (ask.kind) {
-      case 'remove':
-        if (this.state.removed.has(ask.number)) return 'stands already';
-        return this.voters.objectionToRemoval(ask.number) ?? removalOf(from, ask.number, at);
-      case 'return':
-        return this.returnOf(from, ask.incarnation, at);
-      case 'create-token':
-        if (ask.notAfter <= at.wall) {
-          return new HivemindError('usage', 'A token must expire in the future; give --ttl a longer time.');
-        }
-        return this.state.tokens.has(toHex(ask.publicKey)) ? 'stands already' : { ...ask, ...dated };
-      case 'revoke-token':
-        return { ...ask, ...dated };
-      case 'amend':
-        return this.voters.amendmentFor(ask.change, at);
-      case 'transfer':
-        return this.handOver(ask.to, at);
-      case 'release-brake':
-        return { kind: 'release-brake', ...dated, until: at.wall + ask.forMs };
-      default:
-        return unreachable(ask);
-    }
-  }
-
-  /** Needs no entry: the next leader's first one shows it. */
-  private handOver(to: NodeNumber, at: Instant): 'stands already' | HivemindError {
-    if (to === this.self) return 'stands already';
-    const begun = this.engine.transfer(to, at);
-    const sentence = begun.kind === 'refused' ? begun.reason : 'this control node does not lead';
-    return begun.kind === 'begun' ? 'stands already' : new HivemindError('refused', `The lead stays: ${sentence}.`);
-  }
-
-  /** A return that cannot be is refused without an entry: whoever believes itself down for nothing asks often. */
-  private returnOf(
-    from: NodeNumber,
-    incarnation: Incarnation,
-    at: Instant,
-  ): Command | 'stands already' | HivemindError {
-    const member = this.state.members.get(from);
-    if (member?.status === 'alive') {
-      if (member.incarnation === incarnation) return 'stands already';
-      return new HivemindError('refused', 'This member is not down; its view is to be corrected by the digest.');
-    }
-    return { kind: 'return', at: at.wall, number: from, incarnation };
+    this.asks.ask(from, ask, then, at);
   }
 
   // — what the log decided —
@@ -362,18 +294,15 @@ export class ControlPane {
   }
 
   private onRemoving(number: NodeNumber, at: Instant): void {
-    const target = this.membership.directory.target(number);
-    if (target !== undefined && this.leavers.size < leaversMax) this.leavers.set(number, target);
+    this.farewells.onRemoving(number);
     this.membership.remove(number, undefined, at);
   }
 
-  /** The removed one is told by the pane itself: nobody else talks to it any more. */
   private onRemoved(number: NodeNumber, certificate: Uint8Array, at: Instant): void {
     this.signatures.settle(number);
-    this.membership.remove(number, this.isReplay ? undefined : certificate, at);
-    const target = this.leavers.get(number);
-    this.leavers.delete(number);
-    if (target !== undefined && !this.isReplay) this.outbox.post(target, { kind: 'removal', certificate });
+    const news = this.isReplay ? undefined : certificate;
+    this.membership.remove(number, news, at);
+    this.farewells.onRemoved(number, news);
   }
 
   /** Whoever was there when it was decided has heard of it; a restart only learns it again. */
@@ -399,7 +328,18 @@ export class ControlPane {
   // — messages —
 
   onRaftDatagram(from: NodeNumber, datagram: RaftDatagram, at: Instant): void {
-    if (this.courier.onDatagram(from, datagram, at)) this.engine.receive(from, datagram.message, at);
+    if (this.courier.onDatagram(from, datagram, at)) this.onRaft(from, datagram.message, at);
+  }
+
+  onRaft(from: NodeNumber, message: RaftMessage, at: Instant): void {
+    this.watch.onHeard(from, at);
+    this.engine.receive(from, message, at);
+  }
+
+  /** What the disk of the log says of its work. */
+  onDisk(said: DiskInput, at: Instant): void {
+    if (said.kind === 'log-trouble') this.watch.onTrouble(said.trouble);
+    this.engine.onDisk(said, at);
   }
 
   /** Only those who watch a living member are heard about it: anybody else may say anything. */
@@ -429,20 +369,11 @@ export class ControlPane {
     };
   }
 
-  status(): PaneStatus {
+  status(at: Instant): PaneStatus {
     const { role, term, commitIndex, lastIndex } = this.engine.raft;
-    const brake = this.leads ? this.brakeStatus() : undefined;
-    return { number: this.self, role, term, commitIndex, lastIndex, health: this.watch.health, brake };
+    const brake = this.leads ? this.brake.status(this.jury.brake, this.state.brakeReleasedUntil) : undefined;
+    const replacement = this.leads ? this.replacement.status(this.leadsSince, at) : undefined;
+    const { health } = this.watch;
+    return { number: this.self, role, term, commitIndex, lastIndex, health, brake, replacement };
   }
-
-  private brakeStatus(): BrakeStatus {
-    const { brake } = this.jury;
-    const { brakeReleasedUntil: releasedUntil } = this.state;
-    if (!brake.on) return { on: false, since: 0, accused: [], releasedUntil };
-    return { on: true, since: this.brakeSince, accused: brake.accused, releasedUntil };
-  }
-}
-
-function removalOf(from: NodeNumber, number: NodeNumber, at: Instant): Command {
-  return { kind: 'begin-removal', at: at.wall, number, reason: number === from ? 'left' : 'removed' };
 }

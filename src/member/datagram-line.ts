@@ -8,6 +8,7 @@ import type { Sessions } from '../session/sessions.ts';
 import type { SwimMessage } from '../swim/message.ts';
 import { type DatagramMessage, decodeDatagramBody, encodeDatagramBody, type RaftDatagram } from '../wire/datagram.ts';
 import type { Directory } from './directory.ts';
+import { graceLeftMs } from './epoch-grace.ts';
 import type { Instant } from './instant.ts';
 import type { Outbox } from './outbox.ts';
 
@@ -17,8 +18,8 @@ export interface DatagramListeners {
   onKeepAlive(from: NodeNumber, message: KeepAlive, at: Instant): void;
   onKeepAliveAnswer(from: NodeNumber, message: KeepAliveAnswer, at: Instant): void;
   onRaft(from: NodeNumber, message: RaftDatagram, at: Instant): void;
-  /** Somebody who says that it is this member spoke in another epoch. */
-  onOtherEpoch(number: NodeNumber, epoch: Epoch, at: Instant): void;
+  /** This member spoke in another epoch; or, where that is not proven, anybody who gives its number. */
+  onOtherEpoch(number: NodeNumber, epoch: Epoch, proven: boolean, at: Instant): void;
   /** A process of this member is proven to run that was not known before. */
   onEstablished(number: NodeNumber, isRestart: boolean, credential: Uint8Array | undefined, at: Instant): void;
 }
@@ -63,6 +64,12 @@ export class DatagramLine {
     this.seen.delete(number);
   }
 
+  /** From now on packets carry the charter's epoch; those of the one before are taken while it is new. */
+  followEpoch(at: Instant): void {
+    const { epoch, epochStatement } = this.directory.charter;
+    this.sessions.setEpoch(epoch, at.now, graceLeftMs(epochStatement?.at ?? 0, at.wall));
+  }
+
   private perform(effects: readonly SessionEffect[], at: Instant): void {
     for (const effect of effects) this.onEffect(effect, at);
   }
@@ -82,7 +89,7 @@ export class DatagramLine {
         break;
       }
       case 'other-epoch':
-        this.listeners.onOtherEpoch(effect.number, effect.epoch, at);
+        this.listeners.onOtherEpoch(effect.number, effect.epoch, effect.proven, at);
         break;
       case 'dropped':
         // Counted by the sessions.

@@ -111,6 +111,13 @@ export type MemberEvent =
    * control nodes that went on after one. Their charters never meet again; the one known first stands here.
    */
   | { readonly kind: 'charter-forked'; readonly amendment: number }
+  /** On the leader: `number`, a control node that is down since then, is given up, and `by` is to take its place. */
+  | {
+      readonly kind: 'control-replaced';
+      readonly number: NodeNumber;
+      readonly by: NodeNumber;
+      readonly since: WallMs;
+    }
   /** This node's view is another one now: so many of the cluster's members. */
   | { readonly kind: 'view'; readonly members: number; readonly size: number }
   /** On the leader: too many are accused at once to be believed, or no longer. */

@@ -28,6 +28,8 @@ export interface MemberOptions {
   readonly swim: SwimSettings;
   /** On a control node: members that are down for so long are removed; 0: never. */
   readonly reapAfterMs: number;
+  /** On a control node: control nodes that are down for so long are replaced by others that wait; 0: never. */
+  readonly replaceControlAfterMs: number;
   /** On a control node: entries between two snapshots of its state (see `snapshotEveryEntries`). */
   readonly snapshotEveryEntries: number;
 }

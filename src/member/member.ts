@@ -24,6 +24,7 @@ import {
 } from '../wire/peer-message.ts';
 import { mayPost } from './access.ts';
 import { CharterReader } from './charter-reader.ts';
+import { CharterSearch } from './charter-search.ts';
 import { ConfigExchange } from './config-exchange.ts';
 import { ConfigSearch } from './config-search.ts';
 import type { ControlPane } from './control-pane.ts';
@@ -44,6 +45,7 @@ import { type Published, Publishing } from './publishing.ts';
 import { Recollection } from './recollection.ts';
 import { RequestDesk } from './request-desk.ts';
 import { SwimNews } from './swim-news.ts';
+import type { Timed } from './timed.ts';
 import { UserEvents } from './user-events.ts';
 
 export class Member {
@@ -70,6 +72,9 @@ export class Member {
   readonly finder: MemberFinder;
   private readonly userEvents: UserEvents;
   private readonly charterReader: CharterReader;
+  private readonly charterSearch: CharterSearch;
+  /** In the order in which they do what is due. */
+  private readonly timed: readonly Timed[];
   private readonly publishing: Publishing;
   /** The time of the current step, for callbacks that are not handed it. */
   private at: Instant;
@@ -107,7 +112,8 @@ export class Member {
       onAmended: (from, later) => this.charterReader.want(from, later),
       send: (to, message, later) => this.line.send(to, [message], later),
     });
-    this.charterReader = new CharterReader({ ...parts, client: this.client });
+    this.charterReader = new CharterReader(number, this.membership, this.outbox, random);
+    this.charterSearch = new CharterSearch({ ...parts, client: this.client, reader: this.charterReader });
     this.finder = new MemberFinder(this.membership, this.client);
     this.introductions = new Introductions({
       ...parts,
@@ -147,6 +153,8 @@ export class Member {
       onChange: (later) => this.recollection.soon(later),
       onMistaken: (later) => this.client.refresh(later),
     });
+    const { client, charterReader, charterSearch, introductions, exchange, standing } = this;
+    this.timed = [client, charterReader, charterSearch, introductions, exchange, standing];
     this.recall(memory, hasMoved(options), at);
   }
 
@@ -172,7 +180,7 @@ export class Member {
       case 'written':
       case 'compacted':
       case 'log-trouble':
-        this.pane?.engine.onDisk(input, at);
+        this.pane?.onDisk(input, at);
         break;
       case 'remembered':
         this.recollection.onRemembered(input.id, at);
@@ -195,29 +203,18 @@ export class Member {
     const { swim } = this.membership;
     if (at.now >= swim.nextTickAt()) this.news.perform(swim.tick(at.now), at);
     this.pane?.tick(at);
-    if (this.pane !== undefined) this.client.follow(this.pane.status(), at);
-    this.client.tick(at);
-    this.charterReader.tick(at);
-    this.introductions.tick(at);
-    this.exchange.tick(at);
-    this.standing.tick(at);
+    if (this.pane !== undefined) this.client.follow(this.pane.watch.health, this.pane.engine.raft.commitIndex, at);
+    for (const part of this.timed) part.tick(at);
     if (this.outbox.takeEventful()) this.recollection.softly(at);
     this.recollection.tick(at);
     return this.outbox.take();
   }
 
   nextTickAt(): MonotonicMs {
-    return Math.min(
-      this.line.nextTickAt(),
-      this.membership.swim.nextTickAt(),
-      this.pane?.nextTickAt() ?? Number.POSITIVE_INFINITY,
-      this.client.nextTickAt(),
-      this.charterReader.nextTickAt(),
-      this.introductions.nextTickAt(),
-      this.exchange.nextTickAt(),
-      this.standing.nextTickAt(),
-      this.recollection.nextTickAt(),
-    );
+    const { line, membership, pane, recollection } = this;
+    const paneAt = pane?.nextTickAt() ?? Number.POSITIVE_INFINITY;
+    const firstAt = Math.min(line.nextTickAt(), membership.swim.nextTickAt(), paneAt, recollection.nextTickAt());
+    return this.timed.reduce((soonest, part) => Math.min(soonest, part.nextTickAt()), firstAt);
   }
 
   /** Whether a leave was asked for that the pane has not decided. */
@@ -242,7 +239,7 @@ export class Member {
   identify(publicKey: Uint8Array, number: NodeNumber, credential: Uint8Array, at: Instant): NodeNumber | undefined {
     if (credential.length > 0 && number > 0) this.onCredential(number, credential, at);
     const known = this.directory.numberOf(publicKey);
-    if (known === undefined && number > 0) this.charterReader.onStranger(publicKey, credential, at);
+    if (known === undefined && number > 0) this.charterSearch.onStranger(publicKey, credential, at);
     return known === number || number === 0 ? known : undefined;
   }
 
@@ -339,7 +336,7 @@ export class Member {
   private onMemberPost(from: NodeNumber, post: PeerPost, at: Instant): void {
     switch (post.kind) {
       case 'raft':
-        this.pane?.engine.receive(from, post.message, at);
+        this.pane?.onRaft(from, post.message, at);
         break;
       case 'share':
         this.pane?.onShare(from, post.number, post.statement, post.share, at);
@@ -371,7 +368,7 @@ export class Member {
 
   /** Other control nodes, or another epoch: whoever was dropped with the old one is out of the membership by now. */
   private onAmended(at: Instant): void {
-    this.line.sessions.setEpoch(this.epoch, at.now);
+    this.line.followEpoch(at);
     this.recollection.soon(at);
   }
 
@@ -437,7 +434,7 @@ export class Member {
       },
       onRaft: (from, datagram, later) => this.pane?.onRaftDatagram(from, datagram, later),
       onKeepAliveAnswer: (from, message, later) => this.client.onAnswer(from, message, later),
-      onOtherEpoch: (from, epoch, later) => this.charterReader.onEpoch(from, epoch, later),
+      onOtherEpoch: (from, epoch, proven, later) => this.charterReader.onEpoch(from, epoch, proven, later),
       onEstablished: (number, isRestart, credential, later) => {
         if (credential !== undefined) this.onCredential(number, credential, later);
         if (!isRestart) return;

@@ -30,7 +30,7 @@ export function openPane(
   sendDatagram: ConstructorParameters<typeof ControlPane>[0]['sendDatagram'],
   at: Instant,
 ): ControlPane | undefined {
-  const { storedLog, random, genesis, number, reapAfterMs, snapshotEveryEntries } = options;
+  const { storedLog, random, genesis, number, snapshotEveryEntries } = options;
   if (storedLog === undefined) return undefined;
   const { snapshot, entries, hardState, damage } = storedLog;
   const lastIndex = Math.max(snapshot?.index ?? 0, entries.at(-1)?.index ?? 0);
@@ -68,5 +68,5 @@ export function openPane(
     now: at.now,
   });
   const parts = { self: number, key: options.signingKey, raft, state, snapshot, membership, outbox };
-  return new ControlPane({ ...parts, reapAfterMs, snapshotEveryEntries, sendDatagram, at });
+  return new ControlPane({ ...parts, patience: options, snapshotEveryEntries, sendDatagram, at });
 }

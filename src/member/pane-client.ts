@@ -6,16 +6,17 @@ import { ByteWriter } from '../bytes.ts';
 import { majorityOf } from '../certificate/certificate.ts';
 import type { Codec } from '../codec.ts';
 import { clockSkewMs } from '../control/admission-policy.ts';
-import type { KeepAlive, KeepAliveAnswer, MachineLoad } from '../control/keep-alive.ts';
+import type { KeepAlive, KeepAliveAnswer, MachineLoad, PaneHealth } from '../control/keep-alive.ts';
 import { sha256 } from '../crypto.ts';
 import { type ErrorCode, HivemindError } from '../error.ts';
 import type { LogIndex, MonotonicMs, NodeNumber, WallMs } from '../identity.ts';
 import { type Random, shuffled } from '../seam/random.ts';
-import { type Digest, digest, type PaneStatus, type PeerRequest } from '../wire/peer-message.ts';
+import { type Digest, digest, type PeerRequest } from '../wire/peer-message.ts';
 import type { PaneState } from './effect.ts';
 import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
 import type { Outbox, Outcome } from './outbox.ts';
+import { PaneContacts } from './pane-contacts.ts';
 import { noQuorum, unknownOutcome } from './pane-refusal.ts';
 import { mayBeDecided, mayRepeat } from './repetition.ts';
 
@@ -99,6 +100,8 @@ export class PaneClient {
   /** When each control node's last change was, by its clock. */
   private readonly changes = new Map<NodeNumber, WallMs>();
   private waiting: WaitingAsk[] = [];
+  /** How each control node was found at the last attempt. */
+  readonly contacts: PaneContacts = new PaneContacts();
   load: MachineLoad = { cores: 1, load15: 0, memoryFreeBytes: 0, memoryTotalBytes: 0 };
 
   constructor(parts: {
@@ -127,8 +130,7 @@ export class PaneClient {
   }
 
   /** On a control node: what it knows itself stands for keep-alives. */
-  follow(status: PaneStatus, at: Instant): void {
-    const { health, commitIndex } = status;
+  follow(health: PaneHealth, commitIndex: LogIndex, at: Instant): void {
     this.nextKeepAliveAt = Number.POSITIVE_INFINITY;
     this.view = { ...this.view, leader: health.leader, logIndex: commitIndex, heardAt: at.wall };
     this.become(health.state === 'healthy' ? 'healthy' : 'no-quorum', health.since, at);
@@ -188,6 +190,7 @@ export class PaneClient {
       Buffer.from(sha256(new ByteWriter().u32(this.self).u32(number).finish())).toString('hex');
     const isSilent = (number: NodeNumber): number => (swim.statusOf(number)?.status === 'alive' ? 0 : 1);
     const numbers = directory.controlNumbers().filter((number) => number !== this.self);
+    this.contacts.keep(numbers);
     return numbers
       .map((number) => ({ number, silent: isSilent(number), score: score(number) }))
       .sort((a, b) => a.silent - b.silent || (a.score < b.score ? -1 : 1))
@@ -207,6 +210,7 @@ export class PaneClient {
   }
 
   private onSilence(at: Instant): void {
+    if (this.awaited !== undefined) this.contacts.onSilence(this.awaited.from, at);
     this.awaited = undefined;
     this.unansweredSince ??= at.now - keepAliveAnswerMs;
     const silentMs = at.now - this.unansweredSince;
@@ -240,6 +244,7 @@ export class PaneClient {
     this.allSilent = false;
     const { leader } = answer.health;
     this.view = { ...this.view, leader, logIndex: answer.logIndex, heardAt: at.wall };
+    this.contacts.onAnswer(from, answer.health, at);
     this.notAdmittedBy.clear();
     if (answer.health.state === 'healthy') {
       this.become('healthy', answer.health.since, at);
@@ -281,6 +286,7 @@ export class PaneClient {
     const then = (outcome: Outcome<Digest>, later: Instant): void => {
       this.pulling = false;
       this.mismatches = 0;
+      this.contacts.onStream(from, outcome, later);
       if (outcome.ok) this.membership.mergeDigest(outcome.value, later);
       else if (outcome.error.code === 'not-admitted') this.onNotAdmitted(from);
     };

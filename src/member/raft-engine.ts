@@ -37,7 +37,7 @@ export const appendsMax = 4_096;
 
 type AppendThen = (outcome: AppendOutcome, at: Instant) => void;
 type ReadThen = (outcome: ReadOutcome, at: Instant) => void;
-type DiskInput = Extract<MemberInput, { readonly kind: 'written' | 'compacted' | 'log-trouble' }>;
+export type DiskInput = Extract<MemberInput, { readonly kind: 'written' | 'compacted' | 'log-trouble' }>;
 
 export interface RaftEngineParts {
   readonly raft: Raft;

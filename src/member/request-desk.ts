@@ -104,7 +104,7 @@ export class RequestDesk {
         break;
       case 'pane-status':
         if (pane === undefined) this.refuseAsNoControlNode(id);
-        else this.outbox.answer(id, paneStatus, pane.status());
+        else this.outbox.answer(id, paneStatus, pane.status(at));
         break;
       case 'config-sync':
         this.outbox.answer(id, configPage, exchange.onSync(from, request));

@@ -8,7 +8,7 @@ import type { Command } from '../control/command.ts';
 import { type ControlState, controlRole } from '../control/control-state.ts';
 import { HivemindError } from '../error.ts';
 import type { MonotonicMs, NodeNumber } from '../identity.ts';
-import { learnersMax, type RaftConfiguration, sameNumbers } from '../raft/configuration.ts';
+import { isVoter, learnersMax, type RaftConfiguration, sameNumbers } from '../raft/configuration.ts';
 import type { Raft } from '../raft/raft.ts';
 import type { Instant } from './instant.ts';
 
@@ -65,10 +65,13 @@ export class Voters {
 
   /** Why a member cannot be removed, or nothing: whoever signs or votes has to be demoted first. */
   objectionToRemoval(number: NodeNumber): HivemindError | undefined {
-    const { voters, outgoing } = this.raft.configuration;
-    if (![...voters, ...outgoing].includes(number) && !this.state.isControl(number)) return undefined;
     const name = this.state.members.get(number)?.name ?? `#${number}`;
-    return new HivemindError('refused', `${name} is a control node; \`hivemind control demote ${name}\` comes first.`);
+    if (this.state.isControl(number)) {
+      const sentence = `${name} is a control node; \`hivemind control demote ${name}\` comes first.`;
+      return new HivemindError('refused', sentence);
+    }
+    if (!isVoter(this.raft.configuration, number)) return undefined;
+    return new HivemindError('busy', `${name} was demoted, and votes for a moment yet; ask again.`);
   }
 
   /** On the way there: nobody votes who did not follow before, so a new one is a learner first. */

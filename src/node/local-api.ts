@@ -2,10 +2,13 @@
  * What a program on the same machine may ask of the agent, over its unix socket: the CLI does, and so may any
  * application. Bodies are msgpack of these objects; times are ISO 8601 in UTC, or milliseconds where named so.
  */
-import type { MachineLoad } from '../control/keep-alive.ts';
+import type { MachineLoad, Voting } from '../control/keep-alive.ts';
 import type { PaneState } from '../member/effect.ts';
+import type { ContactState } from '../member/pane-contacts.ts';
 import type { RoleStatus } from '../role/supervisor.ts';
 import type { LogEntry } from '../seam/log-store.ts';
+import type { ReplacementObstacle } from '../wire/peer-message.ts';
+import type { OperationStanding } from './operations.ts';
 
 export type { RoleStatus } from '../role/supervisor.ts';
 
@@ -91,7 +94,11 @@ export interface LocalStatus {
     /** When a control node was heard last; absent for never. */
     readonly heardAt?: string;
     readonly controlNodes: readonly string[];
+    /** How this node fares with each of them, in the same order. */
+    readonly contacts: readonly LocalControlContact[];
   };
+  /** What works at present, and what does not, in the order of the table in docs/control.md. */
+  readonly operations: readonly OperationStanding[];
   /** The part of the membership that this node keeps. */
   readonly view: LocalView;
   readonly leaving: boolean;
@@ -99,6 +106,28 @@ export interface LocalStatus {
   /** Datagrams dropped since the start, by reason; streams refused and requests answered. */
   readonly drops: Readonly<Record<string, number>>;
   readonly counters: Readonly<Record<string, number>>;
+}
+
+/** A control node that another control node does not hear, and since when. */
+export interface LocalSilentControlNode {
+  readonly name: string;
+  readonly since: string;
+}
+
+/** How a node fares with one control node (HM-6). */
+export interface LocalControlContact {
+  readonly name: string;
+  /**
+   * `self`: the node is that control node. `untried`: it had no reason to ask it since the start. `streams-only`: it
+   * answers by TCP and not by UDP. `refused`: nobody listens there. `not-admitted`: for it this node is no member.
+   */
+  readonly contact: ContactState | 'self' | 'untried';
+  readonly since?: string;
+  /** The last attempt. */
+  readonly triedAt?: string;
+  /** What it said of itself, and of the control nodes that it does not hear, at its last answer. */
+  readonly voting?: Voting;
+  readonly silent?: readonly LocalSilentControlNode[];
 }
 
 /** What a node knows of the membership (HM-15). Lists overlap: a member may be subject and observer at once. */
@@ -253,15 +282,33 @@ export interface LocalConfigs {
 /** One control node, as it answers itself; `error` when it does not. */
 export interface LocalPaneNode {
   readonly name: string;
+  /** Whether it votes and signs; who does not waits to take another's place. */
+  readonly votes: boolean;
   readonly role?: 'follower' | 'pre-candidate' | 'candidate' | 'leader';
   readonly term?: number;
   readonly commitIndex?: number;
   readonly lastIndex?: number;
+  readonly voting?: Voting;
+  /** Which others it does not hear; a follower with a leader hears nobody else, and says nothing. */
+  readonly silent?: readonly LocalSilentControlNode[];
   readonly error?: string;
+}
+
+/** The control node that is down longest, and when its vote goes to another, or why not. */
+export interface LocalReplacement {
+  readonly node: string;
+  readonly since: string;
+  /** At the soonest; absent for never. */
+  readonly dueAt?: string;
+  /** Absent while there is an obstacle. */
+  readonly by?: string;
+  readonly obstacle: ReplacementObstacle;
 }
 
 export interface LocalPane {
   readonly nodes: readonly LocalPaneNode[];
+  /** As the leader says; absent while no control node is down, or nobody leads. */
+  readonly replacement?: LocalReplacement;
 }
 
 export interface LocalToken {

@@ -11,7 +11,7 @@ import type { MemberRecord } from '../member/directory.ts';
 import { pack, unpack } from '../packed.ts';
 import type { Clock } from '../seam/clock.ts';
 import type { Random } from '../seam/random.ts';
-import { type MemberPage, memberPage, type PaneStatus, paneStatus } from '../wire/peer-message.ts';
+import { type MemberPage, memberPage } from '../wire/peer-message.ts';
 import { describeLine, describeMember, describeMembers, describeView } from './describe.ts';
 import type { EventRing } from './event-ring.ts';
 import type {
@@ -23,8 +23,6 @@ import type {
   LocalMember,
   LocalMembers,
   LocalNode,
-  LocalPane,
-  LocalPaneNode,
   LocalRequest,
   LocalSent,
   LocalStatus,
@@ -34,10 +32,10 @@ import type {
 } from './local-api.ts';
 import { LogDesk } from './log-desk.ts';
 import type { Node } from './node.ts';
+import { standingsOf } from './operations.ts';
+import { describeContacts, PaneDesk } from './pane-desk.ts';
 import { SnapshotDesk } from './snapshot-desk.ts';
 
-/** How long a control node has to answer `control ls`. */
-const paneStatusMs = 2_000;
 /** A token may live this long: ten years. */
 export const tokenLifeMsMax: number = 3_650 * 86_400_000;
 
@@ -60,12 +58,14 @@ export class LocalService {
   private readonly node: Node;
   private readonly logDesk: LogDesk;
   private readonly snapshotDesk: SnapshotDesk;
+  private readonly paneDesk: PaneDesk;
 
   constructor(parts: LocalServiceParts) {
     this.parts = parts;
     this.node = parts.node;
     this.logDesk = new LogDesk(parts);
     this.snapshotDesk = new SnapshotDesk(parts);
+    this.paneDesk = new PaneDesk(parts.node);
   }
 
   async answer(request: LocalRequest): Promise<unknown> {
@@ -93,7 +93,7 @@ export class LocalService {
       case 'configs':
         return await this.configs(request.role);
       case 'pane':
-        return await this.pane();
+        return await this.paneDesk.pane();
       case 'create-token':
         return await this.createToken(request);
       case 'revoke-token':
@@ -172,7 +172,9 @@ export class LocalService {
         logIndex,
         ...(heardAt > 0 ? { heardAt: wallText(heardAt) } : {}),
         controlNodes: directory.controlNumbers().map((number) => directory.nameOf(number)),
+        contacts: describeContacts(member),
       },
+      operations: standingsOf(state),
       view: describeView(member),
       leaving: member.isLeaving,
       load: client.load,
@@ -225,31 +227,6 @@ export class LocalService {
     const { directory, membership } = this.node.member;
     const ownerStatus = membership.swim.statusOf(owner)?.status ?? 'alive';
     return { owner: directory.nameOf(owner), ownerStatus, role, seq, value: unpack(value) };
-  }
-
-  private async pane(): Promise<LocalPane> {
-    const numbers = this.node.member.directory.controlNumbers();
-    return { nodes: await Promise.all(numbers.map((number) => this.paneNode(number))) };
-  }
-
-  private async paneNode(number: NodeNumber): Promise<LocalPaneNode> {
-    const { member } = this.node;
-    const name = member.directory.nameOf(number);
-    try {
-      const status = await this.paneStatusOf(number);
-      const { role, term, commitIndex, lastIndex } = status;
-      return { name, role, term, commitIndex, lastIndex };
-    } catch (thrown) {
-      return { name, error: toHivemindError(thrown).message };
-    }
-  }
-
-  private async paneStatusOf(number: NodeNumber): Promise<PaneStatus> {
-    const { member } = this.node;
-    if (number === member.number && member.pane !== undefined) return member.pane.status();
-    return await this.node.ask<PaneStatus>((asked, then, at) =>
-      asked.askMember(number, { kind: 'pane-status' }, paneStatus, paneStatusMs, then, at),
-    );
   }
 
   private async createToken(request: Extract<LocalRequest, { kind: 'create-token' }>): Promise<LocalToken> {
@@ -324,7 +301,7 @@ export class LocalService {
     const { directory, client } = this.node.member;
     const { leader } = client.pane;
     if (leader === 0) throw new HivemindError('no-leader', 'The control pane has no leader at the moment; try again.');
-    const { brake } = await this.paneStatusOf(leader);
+    const { brake } = await this.paneDesk.statusOf(leader);
     if (brake === undefined) throw new HivemindError('no-leader', 'The leader changed this moment; try again.');
     return {
       on: brake.on,

@@ -21,5 +21,11 @@ export type SessionEffect =
     }
   /** Already counted. `from` is where the packet came from or, on the way out, was to go. */
   | { readonly kind: 'dropped'; readonly reason: DropReason; readonly from: Endpoint }
-  /** A packet of another epoch. Where it was dropped nothing of it is proven: anybody may have sent it. */
-  | { readonly kind: 'other-epoch'; readonly from: Endpoint; readonly epoch: Epoch; readonly number: NodeNumber };
+  /** A packet of another epoch. `proven`: it opened; where it was dropped instead, anybody may have sent it. */
+  | {
+      readonly kind: 'other-epoch';
+      readonly from: Endpoint;
+      readonly epoch: Epoch;
+      readonly number: NodeNumber;
+      readonly proven: boolean;
+    };

@@ -116,7 +116,7 @@ export class Sessions {
     if (fault === undefined) return this.dispatch({ header, datagram, from, now });
     const dropped = this.local.drop(fault, from);
     if (fault !== 'other-epoch') return [dropped];
-    return [dropped, { kind: 'other-epoch', from, epoch: header.epoch, number: header.number }];
+    return [dropped, { kind: 'other-epoch', from, epoch: header.epoch, number: header.number, proven: false }];
   }
 
   /** Repeats hellos that went unanswered, and gives up the handshakes that nobody wants any more. */
@@ -137,12 +137,12 @@ export class Sessions {
 
   /**
    * From now on packets carry this epoch. Sessions go on, without a handshake, under keys of the new epoch; packets of
-   * the one before are taken for `epochGraceMs` more.
+   * the one before are taken for `graceMs` more: less than `epochGraceMs` where the epoch is not new any more.
    */
-  setEpoch(epoch: Epoch, now: MonotonicMs): void {
+  setEpoch(epoch: Epoch, now: MonotonicMs, graceMs: number = epochGraceMs): void {
     const { scope } = this.local;
     if (epoch === scope.epoch) return;
-    this.before = { epoch: scope.epoch, untilMs: now + epochGraceMs };
+    this.before = { epoch: scope.epoch, untilMs: now + graceMs };
     this.local.scope = { cluster: scope.cluster, epoch };
   }
 
@@ -190,7 +190,7 @@ export class Sessions {
     this.local.sessions.touch(session, now);
     const heard: SessionEffect = { kind: 'body', from: header.number, at: from, body };
     if (header.epoch <= this.local.scope.epoch) return [heard];
-    return [heard, { kind: 'other-epoch', from, epoch: header.epoch, number: header.number }];
+    return [heard, { kind: 'other-epoch', from, epoch: header.epoch, number: header.number, proven: true }];
   }
 
   /** Data that does not open: noise, or a member that believes in a session which this process does not have. */

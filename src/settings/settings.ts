@@ -25,6 +25,7 @@ const bindDefault = `0.0.0.0:${portDefault}`;
 const stallToleranceMsMin = 1_000;
 const stallToleranceMsMax = 60_000;
 const reapAfterDefault = '72h';
+const replaceControlAfterDefault = '1h';
 
 export const detectionProfiles = ['local', 'lan', 'wan'] as const;
 export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
@@ -78,6 +79,11 @@ export interface MembershipSettings {
    * `membership.reapAfter`, a duration of up to ten years. Default 72 hours.
    */
   readonly reapAfterMs: number;
+  /**
+   * After so long a control node that is down is replaced by one that waits, if there is one; 0: never. Read by control
+   * nodes. In the file it is `membership.replaceControlAfter`, a duration of up to ten years. Default 1 hour.
+   */
+  readonly replaceControlAfterMs: number;
 }
 
 /** What the file says to one role, unchecked. */
@@ -165,7 +171,8 @@ const writtenDuration = z
   .unknown()
   .transform((written) => (typeof written === 'string' || typeof written === 'number' ? String(written) : ''));
 
-const reapAfter = writtenDuration.transform((text, context): number => {
+/** A duration, or 0. */
+const patience = writtenDuration.transform((text, context): number => {
   const durationMs = text === '0' ? 0 : durationMsOf(text);
   if (durationMs !== undefined) return durationMs;
   const message = 'must be a number and a unit, like 72h or 7d, up to ten years; or 0 for never';
@@ -185,7 +192,10 @@ const detectionSchema = z.object({
   stallTolerance: stallTolerance.optional(),
 });
 
-const membershipSchema = z.object({ reapAfter: reapAfter.prefault(reapAfterDefault) });
+const membershipSchema = z.object({
+  reapAfter: patience.prefault(reapAfterDefault),
+  replaceControlAfter: patience.prefault(replaceControlAfterDefault),
+});
 
 const roleSchema = z.looseObject({ module: path.optional() }).nullable();
 
@@ -209,6 +219,7 @@ const noSettings = z.object({});
 
 function settingsFrom(file: z.output<typeof fileSchema>, locator: Locator, folder: string): NodeSettings {
   const { profile, stallTolerance: stallToleranceMs } = file.detection;
+  const { reapAfter: reapAfterMs, replaceControlAfter: replaceControlAfterMs } = file.membership;
   return {
     name: file.name,
     data: pathFrom(folder, file.data),
@@ -216,7 +227,7 @@ function settingsFrom(file: z.output<typeof fileSchema>, locator: Locator, folde
     advertise: file.advertise ?? (isWildcard(file.bind) ? [] : [file.bind]),
     ...(file.join && { join: joinFrom(file.join, folder) }),
     detection: { profile, ...(stallToleranceMs !== undefined && { stallToleranceMs }) },
-    membership: { reapAfterMs: file.membership.reapAfter },
+    membership: { reapAfterMs, replaceControlAfterMs },
     log: file.log,
     roles: new Map(Object.entries(file.roles).map(([name, raw]) => [name, sectionFrom(name, raw, locator, folder)])),
   };

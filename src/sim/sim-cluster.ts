@@ -27,6 +27,8 @@ export interface SimClusterOptions {
   readonly thorough?: boolean;
   /** Entries between two snapshots of the event log; as in production by default. */
   readonly snapshotEveryEntries?: number;
+  /** Control nodes that are down for so long are replaced; 0, the default: never. */
+  readonly replaceControlAfterMs?: number;
   /** Sees what each step of each node did, after the invariants. */
   readonly onStep?: (node: SimNode, effects: readonly MemberEffect[]) => void;
 }
@@ -64,10 +66,12 @@ export class SimCluster {
   private readonly everyNode: SimNode[] = [];
   private readonly byEndpoint = new Map<string, SimNode>();
   private readonly snapshotEvery: number;
+  private readonly replaceControlAfterMs: number;
 
   constructor(options: SimClusterOptions) {
     this.random = seededRandom(options.seed);
     this.snapshotEvery = options.snapshotEveryEntries ?? snapshotEveryEntries;
+    this.replaceControlAfterMs = options.replaceControlAfterMs ?? 0;
     this.network = new SimNetwork(this.timeline, this.random);
     this.control = Array.from({ length: options.controlNodes }, (_, position) =>
       this.create({ name: `c${position + 1}`, roles: [] }),
@@ -199,6 +203,7 @@ export class SimCluster {
         network: this.network,
         random: this.random,
         snapshotEveryEntries: this.snapshotEvery,
+        replaceControlAfterMs: this.replaceControlAfterMs,
         at: (wanted) => this.byEndpoint.get(endpointText(wanted)),
         observe: (observed, effects) => {
           this.invariants.check(observed, effects);

@@ -38,6 +38,7 @@ export interface SimWorld {
   readonly network: SimNetwork;
   readonly random: Random;
   readonly snapshotEveryEntries: number;
+  readonly replaceControlAfterMs: number;
   at(endpoint: Endpoint): SimNode | undefined;
   /** Called after every step of a node, with what it did. */
   observe(node: SimNode, effects: readonly MemberEffect[]): void;
@@ -163,6 +164,7 @@ export class SimNode implements StreamEnd {
         storedLog,
         swim: swimDefaults,
         reapAfterMs: 0,
+        replaceControlAfterMs: this.world.replaceControlAfterMs,
         snapshotEveryEntries: this.world.snapshotEveryEntries,
         bootSeed: random.bytes(seedBytes),
         endpoints: [this.endpoint],

@@ -20,7 +20,10 @@ import {
   type KeepAliveAnswer,
   type MachineLoad,
   type PaneHealth,
+  type SilentControlNode,
+  silentControlNodesMax,
   type ViewChanges,
+  votings,
 } from '../control/keep-alive.ts';
 import type { RaftMessage } from '../raft/message.ts';
 import type { SwimMessage, Update } from '../swim/message.ts';
@@ -70,6 +73,8 @@ export const paneHealth: Codec<PaneHealth> = record<PaneHealth>({
   state: word('healthy', 'degraded'),
   since: counter,
   leader: nodeNumber,
+  silent: list(record<SilentControlNode>({ number: nodeNumber, since: counter }), silentControlNodesMax),
+  voting: word(...votings),
 });
 
 const message: Codec<DatagramMessage> = variants<DatagramMessage>({

@@ -189,6 +189,30 @@ export interface BrakeStatus {
   readonly releasedUntil: WallMs;
 }
 
+/** Why a control node that is down is not replaced; `standby-unfit`: whoever waits does not follow the log closely. */
+export const replacementObstacles = [
+  'none',
+  'no-standby',
+  'standby-unfit',
+  'change-under-way',
+  'brake',
+  'back',
+  'turned-off',
+] as const;
+export type ReplacementObstacle = (typeof replacementObstacles)[number];
+
+/** The control node that is down longest, and who is to take its place. */
+export interface ReplacementStatus {
+  readonly number: NodeNumber;
+  /** When it was convicted. */
+  readonly since: WallMs;
+  /** When it is replaced at the soonest; 0 for never. */
+  readonly dueAt: WallMs;
+  /** 0 while there is an obstacle. */
+  readonly successor: NodeNumber;
+  readonly obstacle: ReplacementObstacle;
+}
+
 export interface PaneStatus {
   readonly number: NodeNumber;
   readonly role: 'follower' | 'pre-candidate' | 'candidate' | 'leader';
@@ -198,6 +222,8 @@ export interface PaneStatus {
   readonly health: PaneHealth;
   /** Only the leader judges. */
   readonly brake: BrakeStatus | undefined;
+  /** Only the leader replaces; nothing while no control node is down. */
+  readonly replacement: ReplacementStatus | undefined;
 }
 
 export interface ConfigPage {
@@ -326,6 +352,13 @@ const brakeStatus: Codec<BrakeStatus> = record<BrakeStatus>({
   accused: list(nodeNumber, brakeAccusedMax),
   releasedUntil: counter,
 });
+const replacementStatus: Codec<ReplacementStatus> = record<ReplacementStatus>({
+  number: nodeNumber,
+  since: counter,
+  dueAt: counter,
+  successor: nodeNumber,
+  obstacle: word(...replacementObstacles),
+});
 export const paneStatus: Codec<PaneStatus> = record<PaneStatus>({
   number: nodeNumber,
   role: word('follower', 'pre-candidate', 'candidate', 'leader'),
@@ -334,6 +367,7 @@ export const paneStatus: Codec<PaneStatus> = record<PaneStatus>({
   lastIndex: counter,
   health: paneHealth,
   brake: optional(brakeStatus),
+  replacement: optional(replacementStatus),
 });
 export const memberPage: Codec<MemberPage> = record<MemberPage>({
   members: list(memberLine, memberPageMax),

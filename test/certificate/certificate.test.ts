@@ -179,7 +179,7 @@ const statement: fc.Arbitrary<Statement> = fc.oneof(
     { noNullPrototype: true },
   ),
   fc.record({ kind: fc.constant('control-set' as const), ...place, nodes: controlNodes }, { noNullPrototype: true }),
-  fc.record({ kind: fc.constant('epoch' as const), ...place, membersHash: key }, { noNullPrototype: true }),
+  fc.record({ kind: fc.constant('epoch' as const), ...place, membersHash: key, at: wall }, { noNullPrototype: true }),
 );
 
 describe('a statement', () => {

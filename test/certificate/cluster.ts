@@ -145,7 +145,15 @@ export class Founders {
 
   nextEpoch(charter: Charter, changes: Partial<EpochStatement> = {}): EpochStatement {
     const epoch = charter.epoch + 1;
-    return { kind: 'epoch', ...charter.next(), epoch, nextNumber: 20, membersHash: filled(32, 0xee), ...changes };
+    return {
+      kind: 'epoch',
+      ...charter.next(),
+      epoch,
+      nextNumber: 20,
+      membersHash: filled(32, 0xee),
+      at: foundedAt,
+      ...changes,
+    };
   }
 
   /** Control node `number` goes on alone, of 20 numbers and an event log of 100 entries. */

@@ -11,6 +11,7 @@ import type {
   LocalStatus,
   LocalTags,
 } from '../../src/node/local-api.ts';
+import { standingsOf } from '../../src/node/operations.ts';
 
 export const since = '2026-10-01T10:00:00.000Z';
 export const later = '2026-10-01T10:05:00.000Z';
@@ -63,7 +64,13 @@ export const status: LocalStatus = {
     logIndex: 17,
     heardAt: later,
     controlNodes: ['control-1', 'control-2', 'control-3'],
+    contacts: [
+      { name: 'control-1', contact: 'untried' },
+      { name: 'control-2', contact: 'answers', since, triedAt: later, voting: 'votes', silent: [] },
+      { name: 'control-3', contact: 'untried' },
+    ],
   },
+  operations: standingsOf('healthy'),
   view: {
     size: 5,
     alive: 2,
@@ -90,10 +97,30 @@ export const brake: LocalBrake = { on: true, since, accused: Array.from({ length
 
 export const pane: LocalPane = {
   nodes: [
-    { name: 'control-1', role: 'follower', term: 3, commitIndex: 17, lastIndex: 17 },
-    { name: 'control-2', role: 'leader', term: 3, commitIndex: 17, lastIndex: 18 },
-    { name: 'control-3', error: 'No answer within 2 s.' },
+    { name: 'control-1', votes: true, role: 'follower', term: 3, commitIndex: 17, lastIndex: 17, voting: 'disk-full' },
+    {
+      name: 'control-2',
+      votes: true,
+      role: 'leader',
+      term: 3,
+      commitIndex: 17,
+      lastIndex: 18,
+      voting: 'votes',
+      silent: [{ name: 'control-3', since }],
+    },
+    { name: 'control-3', votes: true, error: 'No answer within 2 s.' },
+    {
+      name: 'atlas',
+      votes: false,
+      role: 'follower',
+      term: 3,
+      commitIndex: 17,
+      lastIndex: 17,
+      voting: 'votes',
+      silent: [],
+    },
   ],
+  replacement: { node: 'control-3', since, dueAt: later, by: 'atlas', obstacle: 'none' },
 };
 
 const git = {

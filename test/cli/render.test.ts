@@ -13,7 +13,9 @@ import { renderStatus } from '../../cli/render-status.ts';
 import { renderTags } from '../../cli/render-tags.ts';
 import { servicesOf } from '../../cli/service.ts';
 import { facts, table } from '../../cli/table.ts';
-import type { LocalMembers, LocalStatus } from '../../src/node/local-api.ts';
+import type { LocalControlContact, LocalMembers, LocalReplacement, LocalStatus } from '../../src/node/local-api.ts';
+import { standingsOf } from '../../src/node/operations.ts';
+import { replacementObstacles } from '../../src/wire/peer-message.ts';
 import { alarms, brake, configs, entries, events, later, members, node, pane, since, status, tags } from './answers.ts';
 
 /** Compares with lines that are indented here, and names the one that differs. */
@@ -189,7 +191,16 @@ describe('status', () => {
   });
 
   const lines = (pane: Partial<LocalStatus['pane']>): readonly string[] =>
-    renderStatus({ ...status, pane: { ...status.pane, ...pane }, leaving: true, roles: [] }, plainPaint).split('\n');
+    renderStatus(
+      {
+        ...status,
+        pane: { ...status.pane, ...pane },
+        operations: standingsOf(pane.state ?? 'healthy'),
+        leaving: true,
+        roles: [],
+      },
+      plainPaint,
+    ).split('\n');
 
   test('says since when there is no quorum, and what still works (HM-6)', () => {
     const degraded = lines({ state: 'no-quorum' });
@@ -197,9 +208,40 @@ describe('status', () => {
       degraded[4],
       `Control pane   DEGRADED since ${later} (no quorum: control nodes answer, but are no majority)`,
     );
-    assert.match(degraded[5] ?? '', /^ {15}Nobody can join.*running roles and reads go on\.$/);
-    assert.match(degraded[6] ?? '', /^Leaving {8}asked for/);
+    assert.deepEqual(degraded.slice(5, 11), [
+      'Because        control-1 was not asked since the start',
+      '               control-2 answers',
+      '               control-3 was not asked since the start',
+      'Works          hints, detection, events, configs, roles, read, log',
+      'Works later    leave, return',
+      'Does not       join, remove, token, note, epoch, control-set, conviction, consistent-read',
+    ]);
+    assert.match(degraded[11] ?? '', /^Leaving {8}asked for/);
     assert.equal(degraded.at(-1), 'This node performs no role.');
+  });
+
+  test('says of each control node whether it answers, and if not, how that failed (HM-6)', () => {
+    const silent = [{ name: 'control-2', since }];
+    const contacts: readonly LocalControlContact[] = [
+      { name: 'control-1', contact: 'answers', since, triedAt: later, voting: 'votes', silent },
+      { name: 'control-2', contact: 'silent', since, triedAt: later },
+      { name: 'control-3', contact: 'refused', since, triedAt: later },
+      { name: 'control-4', contact: 'not-admitted', since, triedAt: later },
+      { name: 'control-5', contact: 'streams-only', since, triedAt: later },
+      { name: 'control-6', contact: 'self', voting: 'log-damaged', silent },
+    ];
+    const text = lines({ state: 'no-quorum', contacts })
+      .slice(5, 11)
+      .map((line) => line.slice(15));
+    assert.deepEqual(text, [
+      `control-1 answers; it does not hear control-2 since ${since}`,
+      `control-2 is silent since ${since}, tried ${later}`,
+      `control-3 refuses connections since ${since}, tried ${later}: nothing listens at its address`,
+      `control-4 says that this node is no member since ${since}, tried ${later}`,
+      `control-5 answers by TCP and not by UDP since ${since}, tried ${later}; open its UDP port, or this node's`,
+      'control-6 is this node; it does not vote until its event log, which was damaged, is repaired from the others, ' +
+        `and does not hear control-2 since ${since}`,
+    ]);
   });
 
   test('says how much of the cluster this node keeps, and why (HM-15)', () => {
@@ -355,6 +397,25 @@ test('control nodes are listed as each answers for itself, also the one that doe
     control-1  follower     3      17    17  -
     control-2  leader       3      17    18  -
     control-3  -            -       -     -  No answer within 2 s.
+    atlas      standby      3      17    17  -
+    control-1 does not vote: its disk is full.
+    control-2 does not hear control-3 since ${since}.
+    control-3 is down since ${since}; its vote goes to atlas, not before ${later}.
     `,
   );
+});
+
+test('a dead control node that stays is listed with the reason, for each reason', () => {
+  const { by: _by, ...replacement } = pane.replacement ?? assert.fail();
+  const last = (change: Partial<LocalReplacement>): string =>
+    renderPane({ nodes: [], replacement: { ...replacement, ...change } }, plainPaint)
+      .split('\n')
+      .at(-1) ?? '';
+  assert.equal(
+    last({ obstacle: 'no-standby' }),
+    `control-3 is down since ${since}; it is to be replaced from ${later} on, and is not: ` +
+      'no standby control node; `hivemind join --role control` gives one.',
+  );
+  for (const obstacle of replacementObstacles)
+    if (obstacle !== 'none') assert.match(last({ obstacle }), /is not: .+\.$/);
 });

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { signRecovery } from '../../src/certificate/recovery.ts';
 import { planRecovery, recover } from '../../src/control/recovering.ts';
 import type { Endpoint } from '../../src/identity.ts';
-import { lookoutPeriodMs } from '../../src/member/charter-reader.ts';
+import { lookoutPeriodMs } from '../../src/member/charter-search.ts';
 import { recoveredLog, surveyLog } from '../../src/member/log-recovery.ts';
 import type { StoredLog } from '../../src/seam/log-store.ts';
 import { epochGraceMs } from '../../src/session/sessions.ts';

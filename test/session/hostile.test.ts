@@ -159,7 +159,7 @@ test('packets of another cluster, another epoch, this very number or another tar
   assert.equal(two.drops('other-cluster'), 1);
   assert.deepEqual(lab.inject(two, elsewhere, packetOf(later, 2)), [
     { kind: 'dropped', reason: 'other-epoch', from: elsewhere },
-    { kind: 'other-epoch', from: elsewhere, epoch: 7, number: 1 },
+    { kind: 'other-epoch', from: elsewhere, epoch: 7, number: 1, proven: false },
   ]);
   lab.inject(two, elsewhere, packetOf(twin, 3));
   assert.equal(two.drops('own-number'), 1);

@@ -48,7 +48,7 @@ describe('a settings file', () => {
       bind: { host: '0.0.0.0', port: 7100 },
       advertise: [],
       detection: { profile: 'lan' },
-      membership: { reapAfterMs: 72 * 3_600_000 },
+      membership: { reapAfterMs: 72 * 3_600_000, replaceControlAfterMs: 3_600_000 },
       log: { level: 'info' },
       roles: new Map(),
     });
@@ -60,6 +60,10 @@ describe('a settings file', () => {
       (yaml) => settings(yaml).membership.reapAfterMs,
     );
     assert.deepEqual(reapAfterMs, [90_000, 1_800_000, 7 * 86_400_000, 0, 0]);
+    const replaceControlAfterMs = ['90s', '0'].map(
+      (each) => settings(`replaceControlAfter: ${each}`).membership.replaceControlAfterMs,
+    );
+    assert.deepEqual(replaceControlAfterMs, [90_000, 0]);
     const stallToleranceMs = ['1s', '60s', '1m'].map(
       (each) => parseSettings(`${minimal}detection: { stallTolerance: ${each} }`, file).detection.stallToleranceMs,
     );
@@ -337,7 +341,7 @@ describe('the hivemind.yaml of the repository', () => {
     assert.deepEqual(settings.advertise, [{ host: '10.0.0.5', port: 7100 }]);
     assert.deepEqual(settings.join?.addresses[1], { host: 'fd00::2', port: 7100 });
     assert.deepEqual(settings.detection, { profile: 'lan', stallToleranceMs: 4000 });
-    assert.deepEqual(settings.membership, { reapAfterMs: 72 * 3_600_000 });
+    assert.deepEqual(settings.membership, { reapAfterMs: 72 * 3_600_000, replaceControlAfterMs: 3_600_000 });
     assert.deepEqual([...settings.roles.keys()], ['host', 'dns', 'nginx']);
   });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { votings } from '../../src/control/keep-alive.ts';
 import { EventQueue } from '../../src/sim/crowd/event-queue.ts';
 import { GroundTruth } from '../../src/sim/crowd/ground-truth.ts';
 import { rendezvousOrder } from '../../src/sim/crowd/keep-alives.ts';
@@ -367,6 +368,8 @@ describe('the sizes of datagrams', () => {
     state: fc.constantFrom('healthy' as const, 'degraded' as const),
     since: counter,
     leader: uint32,
+    silent: fc.array(fc.record({ number: uint32, since: counter }), { maxLength: 9 }),
+    voting: fc.constantFrom(...votings),
   });
   const kind = <K extends string>(name: K): fc.Arbitrary<K> => fc.constant(name);
   const message: fc.Arbitrary<SizedMessage> = fc.oneof(

@@ -21,7 +21,13 @@ export type Examples<T extends { readonly kind: string }> = {
 const publicKey = filled(32, 7);
 const shares: readonly Share[] = [1, 0xffff_ffff].map((signer) => ({ signer, signature: filled(64, 5) }));
 const [share] = shares as [Share];
-export const health: PaneHealth = { state: 'degraded', since: foundedAt, leader: 3 };
+export const health: PaneHealth = {
+  state: 'degraded',
+  since: foundedAt,
+  leader: 3,
+  silent: [{ number: 2, since: foundedAt }],
+  voting: 'disk-full',
+};
 const at = foundedAt + 1;
 
 export const commands: Examples<Command> = {

@@ -8,7 +8,7 @@ import { signLocator } from '../../src/certificate/locator.ts';
 import { type Codec, decode, encode } from '../../src/codec.ts';
 import { configsPerRoleMax } from '../../src/config/config.ts';
 import { declarationsMax } from '../../src/control/admission-policy.ts';
-import { changesMax, type ViewChanges } from '../../src/control/keep-alive.ts';
+import { changesMax, silentControlNodesMax, type ViewChanges } from '../../src/control/keep-alive.ts';
 import { encodeNumbers } from '../../src/control/number-set.ts';
 import type { NodeNumber } from '../../src/identity.ts';
 import { pack, unpack } from '../../src/packed.ts';
@@ -122,6 +122,10 @@ const formats: Readonly<Record<string, Format>> = {
       lastIndex: 10,
       health,
       brake: state === 'leader' ? { on: true, since: 5, accused: [4, 5], releasedUntil: 0 } : undefined,
+      replacement:
+        state === 'leader'
+          ? { number: 3, since: 7, dueAt: u48Max, successor: 9, obstacle: 'none' as const }
+          : undefined,
     })),
   ),
   'member pages': ofCodec(memberPage, { members: [line, { ...line, locator: undefined }], next: 9, size: 300 }),
@@ -348,7 +352,8 @@ describe('limits on the wire', () => {
 });
 
 describe('a keep-alive’s answer', () => {
-  const answer = datagramMessages['keep-alive-answer'];
+  const silent = range(silentControlNodesMax).map((each) => ({ number: 0xffff_0000 + each, since: u48Max }));
+  const answer = { ...datagramMessages['keep-alive-answer'], health: { ...health, silent } };
   const changes = answer.changes ?? assert.fail();
   const most = (count: number): readonly number[] => range(count).map((each) => 0xffff_0000 + each);
   const bytesOf = (part: Partial<ViewChanges>): number =>

@@ -132,7 +132,13 @@ export class PaneSeat {
       nonce,
       charter: 0,
       logIndex: state.logIndex,
-      health: { state: this.hasQuorum ? 'healthy' : 'degraded', since: somewhen, leader: leader ?? 0 },
+      health: {
+        state: this.hasQuorum ? 'healthy' : 'degraded',
+        since: somewhen,
+        leader: leader ?? 0,
+        silent: [],
+        voting: 'votes',
+      },
       size: state.size,
       changes: this.hasQuorum ? state.changesSince(logIndex, from) : undefined,
     };

@@ -3,7 +3,7 @@
  * `encodeDatagramBody` really makes of random messages.
  */
 import { unreachable } from '../../assert.ts';
-import type { KeepAlive, KeepAliveAnswer, ViewChanges } from '../../control/keep-alive.ts';
+import type { KeepAlive, KeepAliveAnswer, PaneHealth, ViewChanges } from '../../control/keep-alive.ts';
 import type { NodeNumber } from '../../identity.ts';
 import { headerBytes } from '../../session/header.ts';
 import type { Gossip, SwimMessage, Update } from '../../swim/message.ts';
@@ -89,9 +89,15 @@ function keepAliveBytes({ nonce, logIndex, viewHash, load }: KeepAlive): number 
 }
 
 function answerBytes({ nonce, charter, logIndex, health, size, changes }: KeepAliveAnswer): number {
-  const healthBytes = recordHeadBytes + wordBytes + uintBytes(health.since) + uintBytes(health.leader);
   const changesBytes = changes === undefined ? wordBytes : viewChangesBytes(changes);
-  return uintBytes(nonce) + uintBytes(charter) + uintBytes(logIndex) + healthBytes + uintBytes(size) + changesBytes;
+  const numberBytes = uintBytes(nonce) + uintBytes(charter) + uintBytes(logIndex) + uintBytes(size);
+  return numberBytes + healthBytes(health) + changesBytes;
+}
+
+function healthBytes({ since, leader, silent }: PaneHealth): number {
+  let bytes = recordHeadBytes + wordBytes + uintBytes(since) + uintBytes(leader) + listHeadBytes(silent.length);
+  for (const each of silent) bytes += recordHeadBytes + uintBytes(each.number) + uintBytes(each.since);
+  return bytes + wordBytes;
 }
 
 function viewChangesBytes({ reaches, updates, removed, admitted, slice }: ViewChanges): number {

@@ -1,0 +1,94 @@
+/**
+ * Has a control node that is down for long replaced by one that waits for it: as the leader, one at a time, and by the
+ * same rules as when an operator asks. Who is demoted so remains a member, and is reaped like any other; if it comes
+ * back before that, it follows the log and waits itself.
+ */
+import type { Command } from '../control/command.ts';
+import type { ControlState } from '../control/control-state.ts';
+import { type DeadControlNode, deadControlNodes, replacementOf, standbyControlNodes } from '../control/replacing.ts';
+import { HivemindError } from '../error.ts';
+import type { MonotonicMs, NodeNumber, WallMs } from '../identity.ts';
+import type { ReplacementObstacle, ReplacementStatus } from '../wire/peer-message.ts';
+import type { Instant } from './instant.ts';
+import type { Outbox } from './outbox.ts';
+import type { Voters } from './voters.ts';
+
+/** Between two of them, and from an election to the first one: so long everything has to stay as it is. */
+export const replacePauseMs = 60_000;
+/** How often it is tried while something is in the way. */
+const tryPeriodMs = 5_000;
+
+export interface ReplacementParts {
+  readonly state: ControlState;
+  readonly voters: Voters;
+  readonly outbox: Outbox;
+  readonly propose: (command: Command, at: Instant) => void;
+  /** Whether a control node that is down is heard all the same, or about to return. */
+  readonly isBack: (number: NodeNumber, at: Instant) => boolean;
+  /** Whether the brake holds convictions back: then nobody knows who is dead. */
+  readonly isBraked: () => boolean;
+  /** A control node that is down for so long is replaced; 0: never. */
+  readonly replaceAfterMs: number;
+}
+
+type Judged =
+  | { readonly kind: 'possible'; readonly successor: NodeNumber; readonly command: Command }
+  | { readonly kind: 'impossible'; readonly obstacle: ReplacementObstacle };
+
+export class Replacement {
+  private readonly parts: ReplacementParts;
+  private tryAtMs: MonotonicMs = Number.NEGATIVE_INFINITY;
+  private doneAtMs: MonotonicMs = Number.NEGATIVE_INFINITY;
+
+  constructor(parts: ReplacementParts) {
+    this.parts = parts;
+  }
+
+  /** As the leader, since `leadsSince`. */
+  lookRound(leadsSince: MonotonicMs, at: Instant): void {
+    const dead = this.next;
+    if (dead === undefined || at.now < this.tryAtMs) return;
+    this.tryAtMs = at.now + tryPeriodMs;
+    if (at.wall < this.dueAt(dead, leadsSince, at)) return;
+    const judged = this.judge(dead, at);
+    if (judged.kind === 'impossible') return;
+    const { number, since } = dead;
+    this.doneAtMs = at.now;
+    this.parts.outbox.event({ kind: 'control-replaced', number, by: judged.successor, since });
+    this.parts.propose(judged.command, at);
+  }
+
+  /** Who is next to be replaced, by whom and when, or why not; nothing while no control node is down. */
+  status(leadsSince: MonotonicMs, at: Instant): ReplacementStatus | undefined {
+    const dead = this.next;
+    if (dead === undefined) return undefined;
+    const judged = this.judge(dead, at);
+    const dueAt = this.parts.replaceAfterMs === 0 ? 0 : this.dueAt(dead, leadsSince, at);
+    if (judged.kind === 'impossible') return { ...dead, dueAt, successor: 0, obstacle: judged.obstacle };
+    return { ...dead, dueAt, successor: judged.successor, obstacle: 'none' };
+  }
+
+  private get next(): DeadControlNode | undefined {
+    return deadControlNodes(this.parts.state)[0];
+  }
+
+  private dueAt({ since }: DeadControlNode, leadsSince: MonotonicMs, at: Instant): WallMs {
+    const pausedUntilMs = Math.max(leadsSince, this.doneAtMs) + replacePauseMs;
+    return Math.max(since + this.parts.replaceAfterMs, Math.round(at.wall + pausedUntilMs - at.now));
+  }
+
+  private judge({ number }: DeadControlNode, at: Instant): Judged {
+    const { state, voters, replaceAfterMs, isBraked, isBack } = this.parts;
+    const impossible = (obstacle: ReplacementObstacle): Judged => ({ kind: 'impossible', obstacle });
+    if (replaceAfterMs === 0) return impossible('turned-off');
+    if (isBack(number, at)) return impossible('back');
+    if (isBraked()) return impossible('brake');
+    if (state.amending !== undefined) return impossible('change-under-way');
+    const standby = standbyControlNodes(state);
+    for (const successor of standby) {
+      const command = voters.amendmentFor(replacementOf(state, number, successor), at);
+      if (!(command instanceof HivemindError)) return { kind: 'possible', successor, command };
+    }
+    return impossible(standby.length === 0 ? 'no-standby' : 'standby-unfit');
+  }
+}
