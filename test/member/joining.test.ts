@@ -4,8 +4,9 @@ import { describe, test } from 'node:test';
 import type { RoleDeclaration } from '../../src/certificate/join-request.ts';
 import type { JoinToken } from '../../src/certificate/token.ts';
 import type { ErrorCode } from '../../src/error.ts';
+import { simulationBeganAt } from '../../src/sim/sim-clock.ts';
 import type { SimCluster } from '../../src/sim/sim-cluster.ts';
-import { type SimNode, simulationBeganAt } from '../../src/sim/sim-node.ts';
+import type { SimNode } from '../../src/sim/sim-node.ts';
 import { becomesWhole, dns, host, knowledgeOf, membersOf, nodeOf, seenBy, wholeCluster } from './scene.ts';
 
 function joinThrough(cluster: SimCluster, through: string): SimNode {
