@@ -95,7 +95,7 @@ describe('the folder of a write-ahead log', () => {
     for (const text of stale) {
       await writeFile(join(folder, 'lock'), text);
       assert.equal(loadOnce(folder).entries.length, 0);
-      assert.deepEqual(await readdir(folder), []);
+      assert(!(await readdir(folder)).includes('lock'));
     }
     await rm(folder, { recursive: true });
   });
