@@ -1,4 +1,4 @@
-/** What must hold of the event log's disk: what was durable is there after any crash; or it is lost, and that is known. */
+/** What must hold of the disk with the event log: what was durable survives a crash, or its loss is known. */
 import type { RaftMessage } from '../raft/message.ts';
 import type { HardState } from '../seam/log-store.ts';
 import { violated } from './invariant-violation.ts';

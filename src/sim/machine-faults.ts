@@ -1,4 +1,4 @@
-/** What happens to machines and their processes as a whole: they stand still for a while, and their clocks are wrong. */
+/** What happens to whole machines and their processes: they stand still for a while, and their clocks are wrong. */
 import type { MonotonicMs } from '../identity.ts';
 import { type Random, shuffled } from '../seam/random.ts';
 import type { SimCluster } from './sim-cluster.ts';
