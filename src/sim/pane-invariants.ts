@@ -5,6 +5,7 @@ import type { Command } from '../control/command.ts';
 import { stateHash } from '../control/state-snapshot.ts';
 import type { LogIndex, NodeNumber, Term } from '../identity.ts';
 import type { DecisionLog } from '../member/decision-log.ts';
+import { encodeConfiguration } from '../raft/configuration.ts';
 import type { AppendAnswer, RaftMessage } from '../raft/message.ts';
 import type { Raft } from '../raft/raft.ts';
 import type { LogEntry, LogWrite } from '../seam/log-store.ts';
@@ -84,8 +85,18 @@ export class PaneInvariants {
       if (known === undefined) this.written.set(place, { entry, before });
       else if (!isSameEntry(known.entry, entry) || (known.before ?? before) !== (before ?? known.before))
         violated('logs with an entry in common agree before it', node, `index ${entry.index}, term ${entry.term}`);
-      if (entry.kind === 'configuration' && raft !== undefined) this.checkChanges(node, raft);
     }
+    if (raft === undefined || !entries.some(({ kind }) => kind === 'configuration')) return;
+    this.checkAdopted(node, raft);
+    this.checkChanges(node, raft);
+  }
+
+  /** Committed or not (Raft §4.1). */
+  private checkAdopted(node: SimNode, raft: Raft): void {
+    const held = raft.entriesFrom(raft.firstIndex, raft.lastIndex - raft.firstIndex + 1);
+    const newest = held.findLast(({ kind }) => kind === 'configuration');
+    if (newest === undefined || equalBytes(newest.payload, encodeConfiguration(raft.configuration))) return;
+    violated('who votes is what the log says last', node, `index ${newest.index}`);
   }
 
   private checkChanges(node: SimNode, raft: Raft): void {
@@ -116,10 +127,21 @@ export class PaneInvariants {
   private checkLeader(node: SimNode, log: DecisionLog): void {
     const { raft } = log;
     const leader = this.leaders.get(raft.term);
-    if (leader === undefined) this.checkComplete(node, log);
-    else if (leader !== node.number) violated('at most one leader in a term', node, `term ${raft.term}: ${leader} too`);
+    if (leader === undefined) {
+      this.checkElected(node, log);
+      this.checkComplete(node, log);
+    } else if (leader !== node.number)
+      violated('at most one leader in a term', node, `term ${raft.term}: ${leader} too`);
     this.leaders.set(raft.term, node.number);
     this.checkProposals(node, log);
+  }
+
+  private checkElected(node: SimNode, { raft }: DecisionLog): void {
+    const { voters, outgoing } = raft.configuration;
+    const electors = this.nodes().filter(({ name }) => this.votes.get(`${name}@${raft.term}`) === node.number);
+    const numbers = electors.map(({ number }) => number);
+    if (isMajority(numbers, voters) && isMajority(numbers, outgoing)) return;
+    violated('a majority elects a leader', node, `term ${raft.term} by ${numbers.join()}`);
   }
 
   private checkComplete(node: SimNode, { raft }: DecisionLog): void {
