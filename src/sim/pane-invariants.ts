@@ -5,7 +5,7 @@ import type { Command } from '../control/command.ts';
 import { stateHash } from '../control/state-snapshot.ts';
 import type { LogIndex, NodeNumber, Term } from '../identity.ts';
 import type { DecisionLog } from '../member/decision-log.ts';
-import { encodeConfiguration } from '../raft/configuration.ts';
+import { encodeConfiguration, sameNumbers } from '../raft/configuration.ts';
 import type { AppendAnswer, RaftMessage } from '../raft/message.ts';
 import type { Raft } from '../raft/raft.ts';
 import type { LogEntry, LogWrite } from '../seam/log-store.ts';
@@ -95,8 +95,14 @@ export class PaneInvariants {
   private checkAdopted(node: SimNode, raft: Raft): void {
     const held = raft.entriesFrom(raft.firstIndex, raft.lastIndex - raft.firstIndex + 1);
     const newest = held.findLast(({ kind }) => kind === 'configuration');
-    if (newest === undefined || equalBytes(newest.payload, encodeConfiguration(raft.configuration))) return;
-    violated('who votes is what the log says last', node, `index ${newest.index}`);
+    if (newest === undefined) return;
+    if (!equalBytes(newest.payload, encodeConfiguration(raft.configuration)))
+      violated('who votes is what the log says last', node, `index ${newest.index}`);
+    const [before, after] = [raft.configurationAt(newest.index - 1), raft.configuration];
+    const isJoint = before.outgoing.length > 0;
+    const isSame = sameNumbers(after.voters, before.voters) && after.outgoing.length === 0;
+    if (isSame || (!isJoint && sameNumbers(after.outgoing, before.voters))) return;
+    violated('voters change through joint consensus', node, `index ${newest.index}`);
   }
 
   private checkChanges(node: SimNode, raft: Raft): void {
