@@ -19,6 +19,7 @@ const epochsMax = 2;
 /** The smallest control set that the operator asks for while faults go on, and the largest. */
 const setSizeMin = 3;
 const setSizeMax = 5;
+const notesMax = 4;
 /** How often a note is sent again, through any node, when no answer said that it is decided. */
 const noteRepeatsMax = 3;
 const tokenLifeMs = 3_600_000;
@@ -106,8 +107,13 @@ export class SimOperator {
     this.ask({ kind: 'amend', change: { kind: 'epoch' } });
   }
 
-  /** Sends the same turn again, until an answer says that it is decided. */
+  /** Some at once, so that entries are on their way while others are decided. */
   private note(): void {
+    for (let left = 1 + this.random.below(notesMax); left > 0; left--) this.writeNote();
+  }
+
+  /** Sends the same turn again, until an answer says that it is decided. */
+  private writeNote(): void {
     this.session ??= { id: this.random.bytes(sessionIdBytes), since: this.pick()?.member?.client.pane.logIndex ?? 0 };
     const { id: session, since } = this.session;
     const ask: PaneAsk = { kind: 'note', session, since, sequence: ++this.sequence, text: this.random.bytes(32) };
