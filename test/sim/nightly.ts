@@ -29,7 +29,7 @@ let failed = 0;
 function report(): void {
   const seconds = (Date.now() - beganAt) / 1_000;
   const rate = ((passed + failed) / seconds).toFixed(2);
-  console.log(`${passed} seeds passed, ${failed} failed, in ${Math.round(seconds)} s (${rate}/s)`);
+  process.stdout.write(`${passed} seeds passed, ${failed} failed, in ${Math.round(seconds)} s (${rate}/s)\n`);
 }
 
 /** One line of a seed that passed, or what is wrong, to its end: that says how to replay it. */
@@ -38,7 +38,7 @@ function follow(child: ChildProcess): void {
   createInterface(child.stdout).on('line', () => passed++);
   createInterface(child.stderr).on('line', (line) => {
     if (line.startsWith('replay: ')) failed++;
-    console.error(line);
+    process.stderr.write(`${line}\n`);
   });
 }
 
