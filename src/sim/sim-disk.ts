@@ -17,8 +17,8 @@ const folder = '/log';
 /** Small, so that runs of some seconds begin new ones. */
 const segmentBytesMax = 16_384;
 const spareBytes = 2_048;
-/** A process dies within so many changes of the files, or after the write. */
-const changesMax = 8;
+/** A process dies within so many changes of the files, or after what it was about to write. */
+const changesMax = 12;
 
 /** What a log holds. */
 export interface Held {
@@ -68,6 +68,7 @@ export class SimDisk {
   readonly files: SimFileSystem;
   private writer: WalWriter | undefined;
   private underWay: LogWrite | undefined;
+  private compaction: { readonly snapshot: LogSnapshot; readonly keepFrom: LogIndex } | undefined;
   private memoryBytes: Uint8Array | undefined;
   /** What the files hold: read once, and followed from then on. */
   private held: Held | undefined;
@@ -96,14 +97,21 @@ export class SimDisk {
     this.underWay = undefined;
   }
 
+  beginCompaction(snapshot: LogSnapshot, keepFrom: LogIndex): void {
+    this.compaction = { snapshot, keepFrom };
+  }
+
   /** @throws HivemindError as `confirm` does */
-  compact(snapshot: LogSnapshot, keepFrom: LogIndex): void {
+  compact(): void {
+    if (this.compaction === undefined) return;
+    const { snapshot, keepFrom } = this.compaction;
     try {
       saveLogSnapshot(this.files, folder, snapshot);
       removeFiles(this.files, folder, this.writer?.forgetBelow(keepFrom) ?? []);
     } catch (thrown) {
       throw isDiskFull(thrown) ? new DiskFull(folder, thrown) : diskFailure(folder, thrown);
     }
+    this.compaction = undefined;
     if (this.held === undefined || snapshot.index <= (this.held.snapshot?.index ?? 0)) return;
     this.held.snapshot = snapshot;
     this.held.entries = this.held.entries.filter(({ index }) => index >= keepFrom);
@@ -117,13 +125,14 @@ export class SimDisk {
     this.heldOnce = undefined;
   }
 
-  /** The process dies: of a write under way nothing, any part or all of it is there. */
+  /** The process dies: of a write or a snapshot under way nothing, any part or all of it is there. */
   crash(random: Random, death: Death = 'power'): void {
-    const { underWay } = this;
+    const { underWay, held, writer } = this;
+    if (held !== undefined && writer !== undefined) this.leftBehind = { held: { ...held }, underWay };
+    if (this.rotten) this.heldOnce ??= this.leftBehind?.held;
+    this.goOnUntilDeath(random.below(changesMax));
     this.underWay = undefined;
-    if (this.held !== undefined && this.writer !== undefined) this.leftBehind = { held: this.held, underWay };
-    if (this.rotten) this.heldOnce ??= this.held;
-    if (underWay !== undefined) this.writeUntilDeath(underWay, random.below(changesMax));
+    this.compaction = undefined;
     if (death === 'power') this.files.crash();
     else this.files.goOn();
     this.writer = undefined;
@@ -208,10 +217,11 @@ export class SimDisk {
     return { hardState: reading.damage.hardState, snapshot: undefined, entries: [] };
   }
 
-  private writeUntilDeath(write: LogWrite, changes: number): void {
+  private goOnUntilDeath(changes: number): void {
     this.files.failPowerAfter(changes);
     try {
-      this.writer?.write(write);
+      if (this.underWay !== undefined) this.writer?.write(this.underWay);
+      this.compact();
     } catch (thrown) {
       if (!(thrown instanceof PowerFailure || thrown instanceof HivemindError)) throw thrown;
     }

@@ -41,7 +41,9 @@ export class SimLog {
   }
 
   compact(snapshot: LogSnapshot, keepFrom: LogIndex, then: () => void): void {
-    this.perform('compact', () => this.parts.disk.compact(snapshot, keepFrom), then);
+    const { disk } = this.parts;
+    disk.beginCompaction(snapshot, keepFrom);
+    this.perform('compact', () => disk.compact(), then);
   }
 
   private perform(kind: DiskWork, work: () => void, then: () => void): void {

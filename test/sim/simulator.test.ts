@@ -87,7 +87,7 @@ describe('the disk of a simulated machine', () => {
         const disk = new SimDisk(seededRandom(seed));
         disk.load();
         disk.begin({ hardState: { term: 1, votedFor: 1 }, entries: [entry(1, 1)] });
-        // All changes of the files come before the end, or none do.
+        // The record is there, its sync is not.
         disk.crash({ ...seededRandom(seed), below: () => 1 }, death);
         outcomes.add(`${death} ${disk.load().entries.length}`);
       }
