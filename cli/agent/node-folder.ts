@@ -12,6 +12,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ByteReader, ByteWriter, fromUtf8, utf8 } from '../../src/bytes.ts';
 import { decodeGenesis, encodeGenesis, type Genesis } from '../../src/certificate/genesis.ts';
 import { type ExchangeKey, exchangeKeyFrom, type SigningKey, signingKeyFrom } from '../../src/crypto.ts';
@@ -20,10 +21,12 @@ import type { NodeNumber } from '../../src/identity.ts';
 import { decodeMemory, type MemberMemory } from '../../src/member/memory.ts';
 import { createTlsIdentity, type TlsIdentity } from '../../src/net/tls-identity.ts';
 import { writeFileAtomically } from '../../src/store/atomic-file.ts';
+import { DiskFull } from '../../src/store/disk-failure.ts';
 import { makeFolder } from '../../src/store/folder.ts';
 import { createKeys, loadKeys } from '../../src/store/key-file.ts';
 import { createRecordFile, type RecordFileKind, readRecordFile } from '../../src/store/record-file.ts';
 import { readSnapshot, retireSnapshot, writeSnapshot } from '../../src/store/snapshot-file.ts';
+import { fullRetryMs } from '../../src/store/write-ahead-log.ts';
 import { systemRandom } from '../../src/system/random.ts';
 
 const genesisFile: RecordFileKind = { magic: 'HIVEGENE', version: 1, noun: 'the genesis of a cluster' };
@@ -94,8 +97,17 @@ export class NodeFolder {
     return repair === undefined ? { memory } : { memory, repair };
   }
 
+  /** Where the disk is full it waits for room: what is not remembered yet was promised to nobody. */
   async remember(bytes: Uint8Array): Promise<void> {
-    if (!this.isForgotten) await writeSnapshot(this.path, bytes);
+    while (!this.isForgotten) {
+      try {
+        await writeSnapshot(this.path, bytes);
+        return;
+      } catch (thrown) {
+        if (!(thrown instanceof DiskFull)) throw thrown;
+      }
+      await sleep(fullRetryMs, undefined, { ref: false });
+    }
   }
 
   /** It does not belong to its cluster any more: a later start joins anew, with a token, under the same keys. */

@@ -1,8 +1,8 @@
 /**
- * Looks for amendments where nobody is left who tells of them: after a recovery the node that goes on may be a stranger,
- * and its packets of another epoch. So while no quorum is known a node looks where control nodes live, or lived, and
- * hears out a stranger that says it is a member. Control nodes look around at all times, at members too: so one that was
- * given up, and two parts of a cluster that were recovered apart, find out.
+ * Looks for amendments where nobody is left who tells of them: after a recovery the node that goes on may be a
+ * stranger, and its packets of another epoch. So while no quorum is known a node looks where control nodes live, or
+ * lived, and hears out a stranger that says it is a member. Control nodes look around at all times, at members too: so
+ * one that was given up, and two parts of a cluster that were recovered apart, find out.
  */
 import { ByteReader, equalBytes } from '../bytes.ts';
 import { type Locator, verifyLocator } from '../certificate/locator.ts';

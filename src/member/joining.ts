@@ -79,7 +79,7 @@ export function acceptAdmission(body: Uint8Array, attempt: JoinAttempt, options:
     locator: attempt.locator,
     digest: answer.digest,
     configs: [],
-    commitIndex: 0,
+    commitIndex: undefined,
     leaving: false,
   };
   return { genesis, number: certificate.statement.number, memory };

@@ -397,7 +397,7 @@ export class Member {
       locator: this.locator.bytes,
       digest: this.membership.digest(),
       configs: worthRemembering(this.exchange.toRemember(), this.number),
-      commitIndex: this.pane?.state.appliedIndex ?? 0,
+      commitIndex: this.pane?.state.appliedIndex,
       leaving: this.isLeaving,
     };
   }

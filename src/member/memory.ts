@@ -14,8 +14,8 @@ export interface MemberMemory {
   readonly digest: Digest;
   /** Own configs, whose seqs must never be used twice, and those consumed. */
   readonly configs: readonly Config[];
-  /** On a control node: entries up to here are committed. */
-  readonly commitIndex: LogIndex;
+  /** On a node that has an event log, from its first start as one on: entries up to here are committed. */
+  readonly commitIndex: LogIndex | undefined;
   /** A leave that the pane has not decided yet. */
   readonly leaving: boolean;
 }
@@ -31,7 +31,7 @@ const codec: Codec<MemberMemory> = record<MemberMemory>({
   locator: optional(bytes(400)),
   digest: digestOf(list(packed(memberFacts, factsBytesMax), membersMax)),
   configs: list(packed(config, configBytesMax), configsMax),
-  commitIndex: counter,
+  commitIndex: optional(counter),
   leaving: bool,
 });
 

@@ -17,11 +17,14 @@ import type { Outbox } from './outbox.ts';
  */
 const paneTiming: RaftSettings = { ...raftSettingsDefault, electionTimeoutMs: 750, commitAnnounceMs: 10 };
 
+const advice = 'restore its data, or let another node join with --role control and take its place';
+
 /**
  * Nothing for a member without a log.
  *
- * @throws HivemindError `data-corrupt` when the log lacks entries that this node helped to commit, unknown to its disk;
- *   `data-format` for a snapshot of another version; `refused` for a control node that a recovery has given up
+ * @throws HivemindError `data-corrupt` when the log is gone, or lacks entries that this node helped to commit, unknown
+ *   to its disk; `data-format` for a snapshot of another version; `refused` for a control node that a recovery has given
+ *   up
  */
 export function openPane(
   options: MemberOptions,
@@ -32,13 +35,17 @@ export function openPane(
 ): ControlPane | undefined {
   const { storedLog, random, genesis, number, snapshotEveryEntries } = options;
   if (storedLog === undefined) return undefined;
-  const { snapshot, entries, hardState, damage } = storedLog;
+  const { snapshot, entries, hardState, damage, isNew } = storedLog;
   const lastIndex = Math.max(snapshot?.index ?? 0, entries.at(-1)?.index ?? 0);
   const remembered = options.memory?.commitIndex ?? 0;
+  // What has forgotten entries has forgotten votes as well: nobody can tell what this node promised since.
+  if (isNew && options.memory?.commitIndex !== undefined) {
+    const sentence = 'The event log of this control node is gone, and with it what it promised to the others; ';
+    throw new HivemindError('data-corrupt', `${sentence}${advice}.`);
+  }
   if (remembered > lastIndex && damage === undefined) {
-    // A disk that was set back has forgotten votes as well: nobody can tell what this node promised since.
     const sentence = `The event log has lost entries: ${remembered} were committed, ${lastIndex} are left; `;
-    throw new HivemindError('data-corrupt', `${sentence}restore this control node's data.`);
+    throw new HivemindError('data-corrupt', `${sentence}${advice}.`);
   }
   const { directory, swim } = membership;
   const { epochStatement } = directory.charter;

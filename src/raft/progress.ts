@@ -126,8 +126,9 @@ export class Progress {
 
   /**
    * Whether an answer is to be believed, told the `lostLog` and the round that it carries; 0 says that the follower has
-   * all of it again. A loss that is news takes back all that was known of the follower's log. From then on what it acknowledged before may not count any more,
-   * and such answers may still be on their way; but they echo no round that began after the loss was heard of.
+   * all of it again. A loss that is news takes back all that was known of the follower's log. From then on what it
+   * acknowledged before may not count any more, and such answers may still be on their way; but they echo no round that
+   * began after the loss was heard of.
    */
   believes(lostLog: LossId, answeredRound: number, currentRound: number): boolean {
     if (lostLog === this.loss) return true;

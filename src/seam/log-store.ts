@@ -67,6 +67,8 @@ export interface StoredLog {
    * vote before it has got them again from its peers. It stays over restarts until `healed`.
    */
   readonly damage?: string;
+  /** There was no log before this opening, which began one durably: whoever had one has lost all of it. */
+  readonly isNew?: true;
 }
 
 /** Why a write has not ended yet: the disk is full, and it is tried again each second; or the disk is slow. */

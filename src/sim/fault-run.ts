@@ -3,9 +3,13 @@ import { publicKeyBytes } from '../crypto.ts';
 import type { MemberEffect } from '../member/effect.ts';
 import type { HardState } from '../seam/log-store.ts';
 import { type Random, shuffled } from '../seam/random.ts';
+import { DiskFaults, diskActions } from './disk-faults.ts';
+import { MachineFaults, machineActions } from './machine-faults.ts';
+import { simulationBeganAt } from './sim-clock.ts';
 import { SimCluster, type SimClusterOptions } from './sim-cluster.ts';
 import { calmLink } from './sim-network.ts';
-import { fsyncMsUsual, type SimNode, simulationBeganAt } from './sim-node.ts';
+import { fsyncMsUsual, type SimNode } from './sim-node.ts';
+import { operatorActions, SimOperator } from './sim-operator.ts';
 
 /** Between two things that happen. */
 export const pauseMsMax = 1_500;
@@ -30,6 +34,9 @@ const actions = [
   'createToken',
   'readLog',
   'depart',
+  ...diskActions,
+  ...machineActions,
+  ...operatorActions,
 ] as const;
 type Action = (typeof actions)[number];
 
@@ -46,8 +53,24 @@ const weights: Readonly<Record<Action, number>> = {
   createToken: 3,
   readLog: 2,
   depart: 2,
+  rot: 3,
+  failSync: 2,
+  hang: 2,
+  fill: 2,
+  loseLog: 1,
+  pause: 4,
+  jumpClock: 2,
+  driftClock: 2,
+  joinControl: 3,
+  changeSet: 5,
+  transfer: 3,
+  advanceEpoch: 1,
+  note: 4,
 };
-const lots: readonly Action[] = actions.flatMap((action) => Array.from({ length: weights[action] }, () => action));
+
+/** Some runs go without one kind of fault or the other: many at once hide what each alone would bring. */
+const kinds: readonly (readonly Action[])[] = [diskActions, machineActions, operatorActions];
+const kindChance = 0.7;
 
 export class FaultRun {
   crashes = 0;
@@ -56,28 +79,55 @@ export class FaultRun {
   /** Asked of the pane and told to be decided. */
   decided = 0;
   readonly cluster: SimCluster;
+  readonly disks: DiskFaults;
+  readonly operator: SimOperator;
+  private readonly machines: MachineFaults;
   private readonly random: Random;
+  private readonly lots: readonly Action[];
   private published = 0;
   private isOver = false;
 
   constructor(options: Omit<SimClusterOptions, 'onStep'>) {
     this.cluster = new SimCluster({ ...options, onStep: (node, effects) => this.onStep(node, effects) });
     this.random = this.cluster.random;
+    this.operator = new SimOperator(this.cluster);
+    this.disks = new DiskFaults(this.cluster, () => this.operator.minority);
+    this.machines = new MachineFaults(this.cluster);
+    this.lots = this.drawLots();
+  }
+
+  private drawLots(): readonly Action[] {
+    const absent = new Set(kinds.filter(() => this.random.next() >= kindChance).flat());
+    const present = actions.filter((action) => !absent.has(action));
+    return present.flatMap((action) => Array.from({ length: weights[action] }, () => action));
   }
 
   /** Waits a moment, then does one thing. */
   next(): void {
     this.cluster.run(50 + this.random.below(pauseMsMax));
-    const action = lots[this.random.below(lots.length)] as Action;
-    this[action]();
+    this.perform(this.lots[this.random.below(this.lots.length)] as Action);
   }
 
-  /** Ends all faults, and starts whoever stopped or has not joined yet. */
+  /** Ends all faults. */
   healAll(): void {
     this.isOver = true;
     this.heal();
+    this.disks.heal();
+    this.machines.heal();
     this.cluster.network.faults = calmLink;
+  }
+
+  /** Starts whoever stopped or has not joined yet, and replaces who cannot be started any more. */
+  tend(): void {
     for (const node of this.cluster.nodes) this.start(node);
+    this.operator.tend();
+  }
+
+  private perform(action: Action): void {
+    if (isOneOf(diskActions, action)) this.disks.act(action);
+    else if (isOneOf(machineActions, action)) this.machines.act(action);
+    else if (isOneOf(operatorActions, action)) this.operator.act(action);
+    else this[action]();
   }
 
   /** Kills some voters around the moment at which they vote, to see whether they know it afterwards. */
@@ -107,13 +157,15 @@ export class FaultRun {
   /** The power fails everywhere, and is back. */
   private restartAll(): void {
     const running = this.cluster.nodes.filter((node) => node.running);
-    for (const node of running) node.crash();
+    for (const node of running) node.crash('power');
     this.cluster.run(this.random.below(pauseMsMax));
     for (const node of running) this.start(node);
   }
 
   private start(node: SimNode): void {
     node.start(this.cluster.endpoints.filter((endpoint) => endpoint !== node.endpoint));
+    // It says so itself, and stays away until it is replaced.
+    if (node.isLost && !node.running) node.hasLeft = true;
   }
 
   private partition(): void {
@@ -165,7 +217,7 @@ export class FaultRun {
 
   /** A member leaves, or another one removes it. */
   private depart(): void {
-    const leaver = this.pick((each) => each.member !== undefined && !each.isControl());
+    const leaver = this.pick((each) => each.member !== undefined && !each.keepsLog());
     if (leaver === undefined || this.departures >= departuresMax) return;
     this.departures++;
     if (this.random.next() < 0.5) {
@@ -179,6 +231,10 @@ export class FaultRun {
   private pick(suits: (node: SimNode) => boolean): SimNode | undefined {
     return shuffled(this.cluster.nodes.filter(suits), this.random)[0];
   }
+}
+
+function isOneOf<T extends Action>(some: readonly T[], action: Action): action is T {
+  return some.some((each) => each === action);
 }
 
 function isVote(node: SimNode, hardState: HardState | undefined): boolean {

@@ -5,7 +5,7 @@ export class InvariantViolation extends Error {
   readonly invariant: string;
 
   constructor(invariant: string, node: SimNode, detail: string) {
-    super(`${invariant}: ${node.name} at ${node.time.now} ms: ${detail}`);
+    super(`${invariant}: ${node.name} at ${node.timelineNow} ms: ${detail}`);
     this.name = 'InvariantViolation';
     this.invariant = invariant;
   }

@@ -3,10 +3,12 @@
  * the time and the node; the seed replays it.
  */
 import { decode } from '../codec.ts';
-import type { LogIndex, Seq } from '../identity.ts';
+import type { LogIndex, NodeNumber, Seq } from '../identity.ts';
 import type { MemberEffect } from '../member/effect.ts';
+import type { RaftMessage } from '../raft/message.ts';
 import { configPage, decodePost, logPage } from '../wire/peer-message.ts';
 import { ConfigInvariants } from './config-invariants.ts';
+import { DiskInvariants } from './disk-invariants.ts';
 import { violated } from './invariant-violation.ts';
 import { MembershipInvariants } from './membership-invariants.ts';
 import { PaneInvariants } from './pane-invariants.ts';
@@ -27,6 +29,7 @@ export class Invariants {
   private readonly pane: PaneInvariants;
   private readonly membership: MembershipInvariants;
   private readonly configs: ConfigInvariants;
+  private readonly disks = new DiskInvariants();
   /** Told to be decided within the step that is checked next. */
   private decided: LogIndex[] = [];
   checks = 0;
@@ -41,7 +44,8 @@ export class Invariants {
     this.checks++;
     // A leader may convict in the very step in which its own testimony completes the case.
     for (const effect of effects) if (effect.kind === 'event') this.suspicions.onEvent(node, effect.event);
-    for (const { to, message } of node.takeRaftDatagrams()) this.pane.checkMessage(node, to, message);
+    for (const { to, message } of node.takeRaftDatagrams()) this.checkRaftMessage(node, to, message);
+    this.disks.check(node);
     this.pane.check(node);
     this.checkDecided(node);
     this.membership.check(node);
@@ -73,13 +77,19 @@ export class Invariants {
 
   private checkEffect(node: SimNode, effect: MemberEffect): void {
     this.membership.checkEffect(node, effect);
-    if (effect.kind === 'post') this.checkPost(node, effect.to.number, effect.body);
+    if (effect.kind === 'write') this.pane.checkWrite(node, effect.write);
+    else if (effect.kind === 'post') this.checkPost(node, effect.to.number, effect.body);
     else if (effect.kind === 'answer') this.checkAnswer(node, effect.what, effect.body);
+  }
+
+  private checkRaftMessage(node: SimNode, to: NodeNumber, message: RaftMessage): void {
+    this.disks.checkMessage(node, message);
+    this.pane.checkMessage(node, to, message);
   }
 
   private checkPost(node: SimNode, to: number, body: Uint8Array): void {
     const post = decodePost(body);
-    if (post?.kind === 'raft') this.pane.checkMessage(node, to, post.message);
+    if (post?.kind === 'raft') this.checkRaftMessage(node, to, post.message);
     else if (post?.kind === 'configs') this.configs.checkShown(node, post.configs);
   }
 

@@ -14,7 +14,8 @@ import type { SimNode } from './sim-node.ts';
 
 export class MembershipInvariants {
   private readonly nodes: () => readonly SimNode[];
-  /** The charter's sets of signers, by index, as their amendments name them. */
+  /** The sets of signers that were asked for, and those that came to sign, by their index in the charter. */
+  private readonly proposedSets = new Set<string>();
   private readonly sets: (readonly NodeNumber[])[];
   private readonly admitted = new Set<NodeNumber>();
   private readonly removed = new Set<NodeNumber>();
@@ -32,9 +33,8 @@ export class MembershipInvariants {
   onCommitted(command: Command): void {
     if (command.kind === 'complete-admission') this.admitted.add(command.number);
     if (command.kind === 'begin-removal') this.removed.add(command.number);
-    // Only a set that is signed for is ever looked up: one that was withdrawn has no certificates.
     if (command.kind === 'begin-amendment' && command.change.kind === 'control-set')
-      this.sets.push(command.change.numbers);
+      this.proposedSets.add(command.change.numbers.join());
   }
 
   check(node: SimNode): void {
@@ -42,6 +42,7 @@ export class MembershipInvariants {
     if (member === undefined) return;
     this.checkEpoch(node, member.epoch);
     const { directory } = member;
+    this.checkControlSet(node, directory.controlSet.index, directory.controlNumbers());
     const members = directory.list();
     if (!this.members.changed(node, 'members', members)) return;
     for (const { number, certificate } of members) {
@@ -89,6 +90,16 @@ export class MembershipInvariants {
       violated('a majority signs each certificate', node, `#${number}: ${signers.size} did`);
     }
     this.certificates.add(text);
+  }
+
+  /** Nobody signs whom the log did not name, and everybody holds the same for those who sign. */
+  private checkControlSet(node: SimNode, index: number, numbers: readonly NodeNumber[]): void {
+    const text = numbers.join();
+    const known = this.sets[index]?.join();
+    if (known === text) return;
+    const isNext = known === undefined && index === this.sets.length && this.proposedSets.has(text);
+    if (!isNext) violated('one control set for each index', node, `${index} is ${text}`);
+    this.sets.push(numbers);
   }
 
   private checkEpoch(node: SimNode, epoch: Epoch): void {

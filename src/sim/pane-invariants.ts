@@ -1,11 +1,14 @@
 /** What must hold of the control pane: of its votes, its leaders, its disks and its one log. */
 import { equalBytes, toHex } from '../bytes.ts';
+import type { Turn } from '../control/client-sessions.ts';
 import type { Command } from '../control/command.ts';
 import { stateHash } from '../control/state-snapshot.ts';
 import type { LogIndex, NodeNumber, Term } from '../identity.ts';
 import type { ControlPane } from '../member/control-pane.ts';
+import { encodeConfiguration, sameNumbers } from '../raft/configuration.ts';
 import type { AppendAnswer, RaftMessage } from '../raft/message.ts';
-import type { LogEntry } from '../seam/log-store.ts';
+import type { Raft } from '../raft/raft.ts';
+import type { LogEntry, LogWrite } from '../seam/log-store.ts';
 import { decodeCommand } from '../wire/command.ts';
 import { violated } from './invariant-violation.ts';
 import type { SimDisk } from './sim-disk.ts';
@@ -25,6 +28,11 @@ export class PaneInvariants {
   /** By process: up to where its log was looked at, what it applied, and what it proposed. */
   private readonly applied = new Map<string, LogIndex>();
   private readonly proposed = new Map<string, LogIndex>();
+  /** Every entry that was ever written, by index and term, and the term of the one before it. */
+  private readonly written = new Map<string, { readonly entry: LogEntry; readonly before: Term | undefined }>();
+  /** The highest index that any node knew to be committed. */
+  private commitSeen: LogIndex = 0;
+  private readonly notes = new Set<string>();
 
   constructor(nodes: () => readonly SimNode[], suspicions: Suspicions, onCommitted: (command: Command) => void) {
     this.nodes = nodes;
@@ -45,7 +53,8 @@ export class PaneInvariants {
   check(node: SimNode): void {
     const pane = node.member?.pane;
     if (pane === undefined) return;
-    const { role, term } = pane.engine.raft;
+    const { role, term, commitIndex } = pane.engine.raft;
+    this.commitSeen = Math.max(this.commitSeen, commitIndex);
     if (role === 'candidate' || role === 'leader') this.countVote(node, term, node.number);
     if (role === 'leader') this.checkLeader(node, pane);
     this.checkApplied(node, pane);
@@ -64,6 +73,44 @@ export class PaneInvariants {
       if (!isDurable) violated('a vote is durable before it is given', node, `term ${message.term}`);
     }
     if (message.kind === 'append-answer' && message.accepted) this.checkPromise(node, message);
+  }
+
+  /** Two logs that have an entry in common have all before it in common, committed or not (Raft §3.5). */
+  checkWrite(node: SimNode, { entries }: LogWrite): void {
+    const raft = node.member?.pane?.engine.raft;
+    for (const [position, entry] of entries.entries()) {
+      const place = `${entry.index}@${entry.term}`;
+      const before = entries[position - 1]?.term ?? raft?.termAt(entry.index - 1);
+      const known = this.written.get(place);
+      if (known === undefined) this.written.set(place, { entry, before });
+      else if (!isSameEntry(known.entry, entry) || (known.before ?? before) !== (before ?? known.before))
+        violated('logs with an entry in common agree before it', node, `index ${entry.index}, term ${entry.term}`);
+    }
+    if (raft === undefined || !entries.some(({ kind }) => kind === 'configuration')) return;
+    this.checkAdopted(node, raft);
+    this.checkChanges(node, raft);
+  }
+
+  /** Committed or not (Raft §4.1). */
+  private checkAdopted(node: SimNode, raft: Raft): void {
+    const held = raft.entriesFrom(raft.firstIndex, raft.lastIndex - raft.firstIndex + 1);
+    const newest = held.findLast(({ kind }) => kind === 'configuration');
+    if (newest === undefined) return;
+    if (!equalBytes(newest.payload, encodeConfiguration(raft.configuration)))
+      violated('who votes is what the log says last', node, `index ${newest.index}`);
+    const [before, after] = [raft.configurationAt(newest.index - 1), raft.configuration];
+    const isJoint = before.outgoing.length > 0;
+    const isSame = sameNumbers(after.voters, before.voters) && after.outgoing.length === 0;
+    if (isSame || (!isJoint && sameNumbers(after.outgoing, before.voters))) return;
+    violated('voters change through joint consensus', node, `index ${newest.index}`);
+  }
+
+  private checkChanges(node: SimNode, raft: Raft): void {
+    const open = raft.entriesFrom(this.commitSeen + 1, raft.lastIndex - this.commitSeen);
+    const changes = open.filter(({ kind }) => kind === 'configuration');
+    if (changes.length <= 1) return;
+    const where = changes.map(({ index }) => index).join();
+    violated('one change of the configuration at a time', node, `uncommitted at ${where}`);
   }
 
   private checkPromise(node: SimNode, { term, matchIndex }: AppendAnswer): void {
@@ -86,10 +133,21 @@ export class PaneInvariants {
   private checkLeader(node: SimNode, pane: ControlPane): void {
     const { raft } = pane.engine;
     const leader = this.leaders.get(raft.term);
-    if (leader === undefined) this.checkComplete(node, pane);
-    else if (leader !== node.number) violated('at most one leader in a term', node, `term ${raft.term}: ${leader} too`);
+    if (leader === undefined) {
+      this.checkElected(node, pane);
+      this.checkComplete(node, pane);
+    } else if (leader !== node.number)
+      violated('at most one leader in a term', node, `term ${raft.term}: ${leader} too`);
     this.leaders.set(raft.term, node.number);
     this.checkProposals(node, pane);
+  }
+
+  private checkElected(node: SimNode, { engine: { raft } }: ControlPane): void {
+    const { voters, outgoing } = raft.configuration;
+    const electors = this.nodes().filter(({ name }) => this.votes.get(`${name}@${raft.term}`) === node.number);
+    const numbers = electors.map(({ number }) => number);
+    if (isMajority(numbers, voters) && isMajority(numbers, outgoing)) return;
+    violated('a majority elects a leader', node, `term ${raft.term} by ${numbers.join()}`);
   }
 
   private checkComplete(node: SimNode, { engine: { raft } }: ControlPane): void {
@@ -137,18 +195,29 @@ export class PaneInvariants {
     this.checkCounted(node, pane);
     this.committed.set(entry.index, entry);
     const command = commandOf(entry);
+    if (command?.kind === 'note') this.checkTurn(node, command);
     if (command !== undefined) this.onCommitted(command);
   }
 
-  /** Committed means on the disks of a majority, not in its memories; so a minority commits nothing. */
+  /** However often a client sent it. */
+  private checkTurn(node: SimNode, { session, sequence }: Turn): void {
+    const turn = `${toHex(session)} ${sequence}`;
+    if (this.notes.has(turn)) violated("a session's command is in the log once", node, turn);
+    this.notes.add(turn);
+  }
+
+  /**
+   * Committed means on the disks of a majority, not in its memories; so a minority commits nothing. Who is counted is
+   * what the leader's newest configuration said: that of the entry, or one behind it.
+   */
   private checkDurable(node: SimNode, { engine: { raft } }: ControlPane, { index, term }: LogEntry): void {
-    const { voters, outgoing } = raft.configurationAt(index);
-    for (const set of [voters, outgoing]) {
-      const disks = this.nodes().filter(({ number }) => set.includes(number));
-      const holders = disks.filter(({ disk }) => isStored(disk.stored, index, term)).length;
-      if (holders * 2 > set.length || set.length === 0) continue;
-      violated('committed entries are on a majority of disks', node, `index ${index} on ${holders} of ${set.length}`);
-    }
+    const holders = this.nodes()
+      .filter(({ disk }) => disk.hasHeld(index, term))
+      .map(({ number }) => number);
+    const behind = raft.entriesFrom(index + 1, raft.lastIndex - index).filter(({ kind }) => kind === 'configuration');
+    const counted = [index, ...behind.map((entry) => entry.index)].map((at) => raft.configurationAt(at));
+    if (counted.some(({ voters, outgoing }) => isMajority(holders, voters) && isMajority(holders, outgoing))) return;
+    violated('committed entries are on a majority of disks', node, `index ${index} on those of ${holders.join()}`);
   }
 
   /** An older entry on a majority may yet be replaced; one of the leader's own term takes it along (Raft §3.6.2). */
@@ -167,10 +236,8 @@ function lastIndexOf({ snapshot, entries }: SimDisk['stored']): LogIndex {
   return Math.max(snapshot?.index ?? 0, entries.at(-1)?.index ?? 0);
 }
 
-/** As an entry, or in a snapshot. */
-function isStored({ snapshot, entries }: SimDisk['stored'], index: LogIndex, term: Term): boolean {
-  if (index <= (snapshot?.index ?? 0)) return true;
-  return entries[index - (entries[0]?.index ?? 0)]?.term === term;
+function isMajority(holders: readonly NodeNumber[], set: readonly NodeNumber[]): boolean {
+  return set.length === 0 || set.filter((number) => holders.includes(number)).length * 2 > set.length;
 }
 
 function commandOf({ kind, payload }: LogEntry): Command | undefined {

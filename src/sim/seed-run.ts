@@ -9,6 +9,8 @@ import type { SimNode } from './sim-node.ts';
 /** How long faults go on, and how long the cluster has to heal after the last one. */
 export const faultsMs = 30_000;
 export const healingMs = 60_000;
+/** How soon after it somebody must lead: twenty election timeouts. */
+const electionMsMax = 15_000;
 const roughLink = { loss: 0.2, duplication: 0.05, delayMs: 1, jitterMs: 30 } as const;
 
 export interface SeedOptions {
@@ -51,9 +53,7 @@ export function runSeed(seed: number, { thorough = false }: SeedOptions = {}): S
   cluster.start(cluster.nodes.slice(0, -1));
   while (cluster.timeline.now < faultsMs) run.next();
   run.healAll();
-  if (!cluster.runUntil(() => cluster.hasConverged(), healingMs)) {
-    throw new LivenessFailure(seed, `not whole ${healingMs} ms after the last fault\n${describe(cluster)}`);
-  }
+  heal(run, seed);
   return {
     seed,
     simulatedMs: cluster.timeline.now,
@@ -64,6 +64,23 @@ export function runSeed(seed: number, { thorough = false }: SeedOptions = {}): S
     committed: Math.max(...cluster.control.map((node) => node.member?.pane?.state.appliedIndex ?? 0)),
     convictions: cluster.nodes.flatMap((node) => node.events).filter((event) => event.kind === 'down').length,
   };
+}
+
+/** Whoever runs the cluster looks after it each second. */
+function heal(run: FaultRun, seed: number): void {
+  const { cluster } = run;
+  const until = cluster.timeline.now + healingMs;
+  const electedBy = cluster.timeline.now + electionMsMax;
+  let wasLed = false;
+  while (cluster.timeline.now < until) {
+    run.tend();
+    if (cluster.runUntil(() => cluster.hasConverged(), 1_000)) return;
+    wasLed ||= cluster.leader !== undefined;
+    if (!wasLed && cluster.timeline.now >= electedBy) {
+      throw new LivenessFailure(seed, `no leader ${electionMsMax} ms after the last fault\n${describe(cluster)}`);
+    }
+  }
+  throw new LivenessFailure(seed, `not whole ${healingMs} ms after the last fault\n${describe(cluster)}`);
 }
 
 function describe(cluster: SimCluster): string {

@@ -14,8 +14,9 @@ import { pack } from '../packed.ts';
 import { type Random, seededRandom } from '../seam/random.ts';
 import type { PaneAsk } from '../wire/peer-message.ts';
 import { Invariants } from './invariants.ts';
+import { simulationBeganAt } from './sim-clock.ts';
 import { SimNetwork } from './sim-network.ts';
-import { SimNode, simulationBeganAt } from './sim-node.ts';
+import { SimNode } from './sim-node.ts';
 import { Timeline } from './timeline.ts';
 
 export interface SimClusterOptions {

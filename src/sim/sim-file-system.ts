@@ -54,6 +54,10 @@ export class SimFileSystem implements FileSystem {
     this.syncErrors++;
   }
 
+  forgetSyncErrors(): void {
+    this.syncErrors = 0;
+  }
+
   /** Turns one bit of what is on the disk. */
   rot(path: string, offset: number, bit: number): void {
     this.at(path).rot(offset, bit);
@@ -67,6 +71,19 @@ export class SimFileSystem implements FileSystem {
     this.visible = new Map(this.durable);
     this.powerFailsAt = Number.POSITIVE_INFINITY;
     this.syncErrors = 0;
+  }
+
+  /** The process died, the machine did not: it goes on with all that it was given. */
+  goOn(): void {
+    this.powerFailsAt = Number.POSITIVE_INFINITY;
+  }
+
+  /** The disk is exchanged for an empty one. */
+  wipe(): void {
+    this.folders.clear();
+    this.visible.clear();
+    this.durable.clear();
+    this.nameChanges = [];
   }
 
   get usedBytes(): number {

@@ -8,8 +8,8 @@ import type { RoleDeclaration } from '../certificate/join-request.ts';
 import type { JoinToken } from '../certificate/token.ts';
 import { controlRole } from '../control/control-state.ts';
 import { type ExchangeKey, exchangeKeyFrom, type SigningKey, seedBytes, signingKeyFrom } from '../crypto.ts';
-import type { HivemindError } from '../error.ts';
-import type { Endpoint, MonotonicMs, NodeNumber, WallMs } from '../identity.ts';
+import { HivemindError } from '../error.ts';
+import type { Endpoint, MonotonicMs, NodeNumber } from '../identity.ts';
 import type { MemberEffect, MemberEvent, MemberInput, RawOutcome } from '../member/effect.ts';
 import type { Instant } from '../member/instant.ts';
 import { acceptAdmission, type JoinAttempt, type Joined, type JoinerOptions, prepareJoin } from '../member/joining.ts';
@@ -19,13 +19,13 @@ import type { AddressedRaftMessage } from '../raft/message.ts';
 import { type Random, shuffled } from '../seam/random.ts';
 import type { StreamPeer, StreamTarget } from '../seam/streams.ts';
 import { swimDefaults } from '../swim/settings.ts';
-import { SimDisk } from './sim-disk.ts';
+import { type Death, SimDisk } from './sim-disk.ts';
+import { SimLog } from './sim-log.ts';
 import type { SimNetwork } from './sim-network.ts';
+import { SimProcess } from './sim-process.ts';
 import { SimStreams, type StreamEnd } from './sim-streams.ts';
 import type { Timeline } from './timeline.ts';
 
-/** The time of day at which every simulation begins: 2026-01-01. */
-export const simulationBeganAt: WallMs = 1_767_225_600_000;
 const joinRetryMs = 2_000;
 const joinAnswerMs = 9_000;
 const knockMs = 1_500;
@@ -55,7 +55,7 @@ interface Identity {
   readonly number: NodeNumber;
 }
 
-export class SimNode implements StreamEnd {
+export class SimNode extends SimProcess implements StreamEnd {
   readonly name: string;
   readonly endpoint: Endpoint;
   readonly roles: readonly RoleDeclaration[];
@@ -65,16 +65,14 @@ export class SimNode implements StreamEnd {
   readonly streams: SimStreams;
   readonly events: MemberEvent[] = [];
   private readonly raftDatagrams: AddressedRaftMessage[] = [];
+  private log: SimLog | undefined;
   member: Member | undefined;
-  /** Counts the processes that this node has been; what belongs to a dead one dies with it. */
-  generation = 0;
-  running = false;
-  /** When the last process died. */
-  diedAt: MonotonicMs = 0;
   /** It learnt that it does not belong any more, and stays stopped. */
   hasLeft = false;
   /** Why the last attempt to join failed. */
   joinError: HivemindError | undefined;
+  /** Why the last process ended by itself, or did not begin. */
+  failure: HivemindError | undefined;
   /** How long this disk takes at most to make something durable. */
   fsyncMsMax: number = fsyncMsUsual;
   private readonly world: SimWorld;
@@ -83,6 +81,7 @@ export class SimNode implements StreamEnd {
   private wakeAt = Number.POSITIVE_INFINITY;
 
   constructor(world: SimWorld, options: SimNodeOptions) {
+    super(world.timeline);
     this.world = world;
     this.name = options.name;
     this.endpoint = options.endpoint;
@@ -93,17 +92,28 @@ export class SimNode implements StreamEnd {
     this.exchangeKey = exchangeKeyFrom(world.random.bytes(seedBytes));
   }
 
+  /** As its own clocks tell. */
   get time(): Instant {
-    const { now } = this.world.timeline;
-    return { now, wall: simulationBeganAt + now };
+    return { now: this.clock.now, wall: this.clock.wallNow };
   }
 
   get number(): NodeNumber {
     return this.identity?.number ?? 0;
   }
 
+  /** Whether it is a control node of the genesis. */
   isControl(): boolean {
     return this.number >= 1 && this.number <= Math.min(controlNodesMax, this.identity?.genesis.control.length ?? 0);
+  }
+
+  /** Its log is gone, so that it can never take part again: somebody has to take it out. */
+  get isLost(): boolean {
+    return this.disk.isWiped;
+  }
+
+  /** Whether it has an event log. */
+  keepsLog(): boolean {
+    return this.isControl() || this.roles.some(({ name }) => name === controlRole);
   }
 
   /** Makes it a control node of this genesis, or gives it the token to join with. */
@@ -113,30 +123,30 @@ export class SimNode implements StreamEnd {
   }
 
   start(bootstrap: readonly Endpoint[]): void {
-    if (this.running || this.hasLeft) return;
-    this.running = true;
-    this.generation++;
+    if (this.running || this.hasLeft || this.disk.files.syncHangs) return;
+    this.beginProcess();
+    this.failure = undefined;
     if (this.identity === undefined) this.join(bootstrap);
     else this.become(this.identity, this.rememberedOnDisk());
   }
 
-  /** kill -9: nothing is said, nothing is flushed. */
-  crash(): void {
+  /** Nothing is said, nothing is flushed: kill -9, or the power of its machine fails; drawn, unless it is said. */
+  crash(death: Death = this.world.random.next() < 0.5 ? 'power' : 'process'): void {
     if (!this.running) return;
-    this.running = false;
-    this.diedAt = this.world.timeline.now;
-    this.generation++;
+    this.endProcess();
     this.member = undefined;
     this.wakeAt = Number.POSITIVE_INFINITY;
     this.streams.reset();
-    this.disk.crash(this.world.random);
+    this.disk.crash(this.world.random, death);
   }
 
   /** Calls into the member and carries out what follows. */
   act(call: (member: Member, at: Instant) => void): void {
-    if (this.member === undefined) return;
-    call(this.member, this.time);
-    this.perform(this.member.settle(this.time));
+    this.awake(() => {
+      if (this.member === undefined) return;
+      call(this.member, this.time);
+      this.perform(this.member.settle(this.time));
+    });
   }
 
   step(input: MemberInput): void {
@@ -149,11 +159,23 @@ export class SimNode implements StreamEnd {
 
   private become(identity: Identity, memory: MemberMemory | undefined): void {
     this.identity = identity;
-    const keepsLog = this.isControl() || this.roles.some(({ name }) => name === controlRole);
-    const storedLog = keepsLog ? this.disk.load() : undefined;
+    try {
+      this.member = this.makeMember(identity, memory);
+    } catch (thrown) {
+      if (!(thrown instanceof HivemindError)) throw thrown;
+      this.halt(thrown);
+      return;
+    }
+    this.watchRaftDatagrams(this.member);
+    this.perform(this.member.settle(this.time));
+  }
+
+  private makeMember(identity: Identity, memory: MemberMemory | undefined): Member {
+    const storedLog = this.keepsLog() ? this.disk.load() : undefined;
+    this.log = storedLog === undefined ? undefined : this.openLog();
     const { signingKey, exchangeKey, roles } = this;
-    const { random } = this.world;
-    this.member = new Member(
+    const { random, snapshotEveryEntries } = this.world;
+    return new Member(
       {
         ...identity,
         signingKey,
@@ -165,14 +187,31 @@ export class SimNode implements StreamEnd {
         swim: swimDefaults,
         reapAfterMs: 0,
         replaceControlAfterMs: this.world.replaceControlAfterMs,
-        snapshotEveryEntries: this.world.snapshotEveryEntries,
+        snapshotEveryEntries,
         bootSeed: random.bytes(seedBytes),
         endpoints: [this.endpoint],
       },
       this.time,
     );
-    this.watchRaftDatagrams(this.member);
-    this.perform(this.member.settle(this.time));
+  }
+
+  private openLog(): SimLog {
+    return new SimLog({
+      disk: this.disk,
+      clock: {
+        wallNow: () => this.time.wall,
+        after: (delayMs, fire) => this.after(delayMs, fire),
+      },
+      tookMs: () => this.diskMs(),
+      onTrouble: (trouble) => this.step({ kind: 'log-trouble', trouble }),
+      onFailure: (reason) => this.halt(reason),
+    });
+  }
+
+  /** The process ends by itself, in order: the machine goes on. */
+  private halt(reason: HivemindError): void {
+    this.crash('process');
+    this.failure = reason;
   }
 
   /** Sealed they would tell the invariants nothing. */
@@ -256,23 +295,16 @@ export class SimNode implements StreamEnd {
         this.streams.answer(effect.id, effect.error);
         break;
       case 'write':
-        this.disk.begin(effect.write);
-        this.afterDisk(() => {
-          this.disk.confirm();
-          this.step({ kind: 'written', id: effect.id });
-        });
+        this.log?.write(effect.write, () => this.step({ kind: 'written', id: effect.id }));
         break;
       case 'compact':
-        this.afterDisk(() => {
-          this.disk.compact(effect.snapshot, effect.keepFrom);
-          this.step({ kind: 'compacted' });
-        });
+        this.log?.compact(effect.snapshot, effect.keepFrom, () => this.step({ kind: 'compacted' }));
         break;
       case 'heal':
         this.disk.heal();
         break;
       case 'remember':
-        this.afterDisk(() => {
+        this.later(this.diskMs(), () => {
           this.disk.keepMemory(effect.bytes);
           this.step({ kind: 'remembered', id: effect.id });
         });
@@ -281,7 +313,7 @@ export class SimNode implements StreamEnd {
         this.onEvent(effect.event);
         break;
       case 'halt':
-        this.crash();
+        this.halt(effect.reason);
         break;
       default:
         unreachable(effect);
@@ -296,27 +328,18 @@ export class SimNode implements StreamEnd {
 
   private planWake(): void {
     if (this.member === undefined) return;
-    const at = Math.max(Math.ceil(this.member.nextTickAt()), this.world.timeline.now + 1);
+    const at = Math.max(this.clock.timelineAt(this.member.nextTickAt()), this.timelineNow + 1);
     if (at >= this.wakeAt || at === Number.POSITIVE_INFINITY) return;
     this.wakeAt = at;
-    const { generation } = this;
-    this.world.timeline.schedule(at, () => {
-      if (this.generation !== generation || this.wakeAt !== at) return;
+    this.at(at, () => {
+      if (this.wakeAt !== at) return;
       this.wakeAt = Number.POSITIVE_INFINITY;
       this.step({ kind: 'tick' });
     });
   }
 
-  private afterDisk(then: () => void): void {
-    this.later(1 + this.world.random.below(this.fsyncMsMax), then);
-  }
-
-  later(delayMs: number, then: () => void): void {
-    const { generation } = this;
-    const { timeline } = this.world;
-    timeline.schedule(timeline.now + delayMs, () => {
-      if (this.generation === generation) then();
-    });
+  private diskMs(): MonotonicMs {
+    return 1 + this.world.random.below(this.fsyncMsMax);
   }
 
   // — the network —
@@ -325,7 +348,7 @@ export class SimNode implements StreamEnd {
     const target = this.world.at(to);
     if (target === undefined) return;
     this.world.network.datagram(this.name, target.name, () => {
-      target.step({ kind: 'datagram', from: this.endpoint, bytes });
+      target.hear(() => target.step({ kind: 'datagram', from: this.endpoint, bytes }));
     });
   }
 
@@ -334,7 +357,7 @@ export class SimNode implements StreamEnd {
   }
 
   onPeerBroken(number: NodeNumber): void {
-    this.step({ kind: 'stream-broken', number });
+    this.awake(() => this.step({ kind: 'stream-broken', number }));
   }
 
   asPeer(): StreamPeer {

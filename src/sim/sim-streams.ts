@@ -37,6 +37,8 @@ export interface StreamEnd {
   step(input: MemberInput): void;
   /** Happens only while this process lives. */
   later(delayMs: MonotonicMs, then: () => void): void;
+  /** Happens when this process gets its turns. */
+  awake(then: () => void): void;
   /** This node as whoever dialled it sees it. */
   asPeer(): StreamPeer;
   /** The standing stream that this member kept to this process ended without a goodbye. */
@@ -105,7 +107,12 @@ export class SimStreams {
       const from = target.holds(to) ? target.streams.identify(node) : undefined;
       if (from !== undefined) target.step({ kind: 'post', from, body });
     };
-    world.network.stream(node.name, target.name, arrive, () => {});
+    world.network.stream(
+      node.name,
+      target.name,
+      () => target.awake(arrive),
+      () => {},
+    );
   }
 
   /** Calls `then` once, unless this process dies before. */
@@ -121,11 +128,14 @@ export class SimStreams {
     }
     const back = (outcome: RawOutcome): void =>
       world.network.stream(target.name, node.name, () => settle(outcome), fail);
-    const arrive = (): void => {
-      if (!target.running) back({ ok: false, error: unreachableError(), refused: true });
-      else if (!target.holds(to)) back({ ok: false, error: unreachableError() });
+    const answer = (): void => {
+      if (!target.holds(to)) back({ ok: false, error: unreachableError() });
       else if (target.member === undefined) back(target.streams.asJoiner(body));
       else target.streams.onRequest(node, body, back);
+    };
+    const arrive = (): void => {
+      if (target.running) target.awake(answer);
+      else back({ ok: false, error: unreachableError(), refused: true });
     };
     world.network.stream(node.name, target.name, arrive, fail);
   }
@@ -189,7 +199,7 @@ export class SimStreams {
       if (isThere) this.open(held, target);
       else world.network.stream(target.name, node.name, fail, fail);
     };
-    world.network.stream(node.name, target.name, arrive, fail);
+    world.network.stream(node.name, target.name, () => target.awake(arrive), fail);
   }
 
   private open(held: Held, answerer: StreamEnd): void {
@@ -279,7 +289,7 @@ function onceIn<T>(node: StreamEnd, then: (outcome: T) => void): (outcome: T) =>
   const { generation } = node;
   let open = true;
   return (outcome) => {
-    if (open && node.generation === generation) then(outcome);
+    if (open && node.generation === generation) node.awake(() => then(outcome));
     open = false;
   };
 }

@@ -25,7 +25,7 @@ export class Suspicions {
 
   onEvent(node: SimNode, event: MemberEvent): void {
     if (event.kind === 'suspected') this.begin(node, event.number);
-    else if (event.kind === 'lossy') this.lossy.set(pairOf(node.number, event.number), node.time.now);
+    else if (event.kind === 'lossy') this.lossy.set(pairOf(node.number, event.number), node.timelineNow);
     else if (event.kind === 'refuted' || event.kind === 'left') this.end(node, event.number);
     else if (event.kind === 'down' && !event.hint) this.end(node, event.number);
   }
@@ -37,10 +37,10 @@ export class Suspicions {
       live.delete(number);
       const observers = leader.member?.membership.swim.jurorsOf(number) ?? [];
       const jurors = observers.filter((observer) => live.has(observer));
-      const suspecting = jurors.filter((juror) => this.suspects(juror, number, leader.time.now)).length;
+      const suspecting = jurors.filter((juror) => this.suspects(juror, number, leader.timelineNow)).length;
       // The jury leaves out jurors that are reported themselves when it would come to nothing with them. Of those who
       // doubt a juror it may have heard nobody; whom it heard accuse is surely one of its jurors.
-      const { now } = leader.time;
+      const now = leader.timelineNow;
       const sound = jurors.filter((juror) => this.suspects(juror, number, now) || !this.isDoubted(juror, all, leader));
       if (suspecting * 2 > jurors.length || (sound.length > 0 && suspecting * 2 > sound.length)) continue;
       violated('a majority convicts', leader, `#${number} is suspected by ${suspecting} of ${jurors.length}`);
@@ -49,7 +49,7 @@ export class Suspicions {
 
   private isDoubted(juror: NodeNumber, live: ReadonlySet<NodeNumber>, leader: SimNode): boolean {
     const observers = leader.member?.membership.swim.jurorsOf(juror) ?? [];
-    const now = leader.time.now;
+    const now = leader.timelineNow;
     return observers.filter((observer) => live.has(observer) && this.suspects(observer, juror, now)).length >= 2;
   }
 
@@ -60,7 +60,7 @@ export class Suspicions {
 
   private end(node: SimNode, subject: NodeNumber): void {
     const suspicion = this.held.get(pairOf(node.number, subject));
-    if (suspicion !== undefined) suspicion.endedAt = Math.min(suspicion.endedAt, node.time.now);
+    if (suspicion !== undefined) suspicion.endedAt = Math.min(suspicion.endedAt, node.timelineNow);
   }
 
   private suspects(observer: NodeNumber, subject: NodeNumber, now: MonotonicMs): boolean {

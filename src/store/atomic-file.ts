@@ -4,13 +4,13 @@ import { link, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { HivemindError } from '../error.ts';
 import { systemCode } from '../seam/file-system.ts';
-import { diskFailure } from './disk-failure.ts';
+import { DiskFull, diskFailure, isDiskFull } from './disk-failure.ts';
 
 /**
  * Puts a file in the place of the old one, if there is one; resolves when it is durable.
  *
  * @param mode permissions, less what the umask forbids; by default only the owner reads and writes it
- * @throws HivemindError `disk-failed`; the old file is untouched then
+ * @throws HivemindError `disk-failed`, a `DiskFull` where there is no room; the old file is untouched then
  */
 export async function writeFileAtomically(path: string, bytes: Uint8Array, mode: number = 0o600): Promise<void> {
   await throughTemporary(path, bytes, mode, (temporary) => rename(temporary, path));
@@ -37,7 +37,7 @@ async function throughTemporary(
     await publish(temporary);
     await syncFolderOf(path);
   } catch (thrown) {
-    throw diskFailure(path, thrown);
+    throw isDiskFull(thrown) ? new DiskFull(path, thrown) : diskFailure(path, thrown);
   } finally {
     await rm(temporary, { force: true });
   }

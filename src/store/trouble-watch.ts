@@ -1,40 +1,55 @@
 import type { WallMs } from '../identity.ts';
+import type { CancelTimer, Clock } from '../seam/clock.ts';
 import type { LogTrouble } from '../seam/log-store.ts';
 
 /** A write under way for longer tells that the disk is slow. */
 export const slowWriteMs = 500;
 
-type Work = 'write' | 'compact';
+export type DiskWork = 'write' | 'compact';
+
+/** What the watch needs of a clock. A timer of this machine's keeps no process alive. */
+export type WatchClock = Pick<Clock, 'wallNow' | 'after'>;
+
+const machineClock: WatchClock = {
+  wallNow: () => Date.now(),
+  after(delayMs, fire) {
+    const timer = setTimeout(fire, delayMs).unref();
+    return () => clearTimeout(timer);
+  },
+};
 
 /** Tells when work on the disk is in trouble, and when that has ended: each change once. */
 export class TroubleWatch {
   private readonly tell: (trouble: LogTrouble | undefined) => void;
-  private readonly troubles = new Map<Work, LogTrouble>();
+  private readonly troubles = new Map<DiskWork, LogTrouble>();
   private told: LogTrouble['kind'] | undefined;
-  private slowTimer: NodeJS.Timeout | undefined;
+  private readonly clock: WatchClock;
+  private cancelSlow: CancelTimer = () => {};
 
-  constructor(tell: (trouble: LogTrouble | undefined) => void) {
+  /** @param clock this machine's by default */
+  constructor(tell: (trouble: LogTrouble | undefined) => void, clock: WatchClock = machineClock) {
     this.tell = tell;
+    this.clock = clock;
   }
 
   /** A snapshot takes the time that it takes: only a write can be slow. */
   onWriteBegin(): void {
-    const since: WallMs = Date.now();
-    this.slowTimer = setTimeout(() => this.enter('write', { kind: 'slow', since }), slowWriteMs).unref();
+    const since: WallMs = this.clock.wallNow();
+    this.cancelSlow = this.clock.after(slowWriteMs, () => this.enter('write', { kind: 'slow', since }));
   }
 
-  onFull(work: Work): void {
-    if (work === 'write') clearTimeout(this.slowTimer);
-    if (this.troubles.get(work)?.kind !== 'full') this.enter(work, { kind: 'full', since: Date.now() });
+  onFull(work: DiskWork): void {
+    if (work === 'write') this.cancelSlow();
+    if (this.troubles.get(work)?.kind !== 'full') this.enter(work, { kind: 'full', since: this.clock.wallNow() });
   }
 
-  onEnd(work: Work): void {
-    if (work === 'write') clearTimeout(this.slowTimer);
+  onEnd(work: DiskWork): void {
+    if (work === 'write') this.cancelSlow();
     this.troubles.delete(work);
     this.report();
   }
 
-  private enter(work: Work, trouble: LogTrouble): void {
+  private enter(work: DiskWork, trouble: LogTrouble): void {
     this.troubles.set(work, trouble);
     this.report();
   }

@@ -11,13 +11,15 @@
  * ```
  * A **record** is what one fdatasync makes durable, so it is there as a whole or not at all:
  * ```
- * u32 length of the payload, 1 … 16 MiB · u32 CRC-32 of place and payload · payload: one item after another
+ * u32 2^31 + length of the payload, 1 … 16 MiB · u32 CRC-32 of place and payload · payload · u8 255
+ *   the payload: one item after another
  *   hard state  u8 1 · u48 term · u32 voted for
  *   entry       u8 2 · u48 index · u48 term · u8 kind · 32 bytes chain hash · u32 length, the entry's payload
  * ```
  * The place, which is not written, is u48 sequence of the segment · u48 offset in it: so a record counts only
  * where it was put, and no entry's payload can pose as one. Nothing says "truncate": an entry at or below the
- * last index replaces that one and all after it.
+ * last index replaces that one and all after it. A record neither begins nor ends in a zero, so that a sector of it
+ * that was never written shows, and so does where the last one ends, whatever its length says.
  */
 import { crc32 } from 'node:zlib';
 import { assert } from '../assert.ts';
@@ -27,7 +29,7 @@ import type { LogIndex } from '../identity.ts';
 import { entryKinds, type HardState, type LogEntry } from '../seam/log-store.ts';
 
 /** Later versions keep the length of the header, its magic, and its CRC-32. */
-export const walVersion = 2;
+export const walVersion = 3;
 export const segmentHeaderBytes = 68;
 /** A record's payload. One write that is larger becomes several records, each synced before the next. */
 export const recordBytesMax: number = 16 * 1024 * 1024;
@@ -35,6 +37,9 @@ export const recordBytesMax: number = 16 * 1024 * 1024;
 const magic = utf8('HIVEWAL\0');
 const crcBytes = 4;
 const recordHeadBytes = 8;
+const lengthMark = 0x8000_0000;
+const endMark = 0xff;
+const endMarkBytes = 1;
 const placeBytes = 12;
 const entryHeadBytes: number = 1 + 6 + 6 + 1 + hashBytes + 4;
 const hardStateBytes = 1 + 6 + 4;
@@ -94,11 +99,12 @@ export interface RecordPlace {
 export function encodeRecord(items: readonly WalItem[], place: RecordPlace): Uint8Array {
   const payloadBytes = items.reduce((sum, item) => sum + itemBytes(item), 0);
   assert(payloadBytes > 0 && payloadBytes <= recordBytesMax, 'a record of the log holds 1 byte to 16 MiB');
-  const record = Buffer.allocUnsafe(recordHeadBytes + payloadBytes);
+  const record = Buffer.allocUnsafe(recordHeadBytes + payloadBytes + endMarkBytes);
   let at = recordHeadBytes;
   for (const item of items) at = putItem(record, at, item);
-  record.writeUInt32BE(payloadBytes, 0);
-  record.writeUInt32BE(checksum(record.subarray(recordHeadBytes), place), crcBytes);
+  record.writeUInt8(endMark, at);
+  record.writeUInt32BE(lengthMark + payloadBytes, 0);
+  record.writeUInt32BE(checksum(record.subarray(recordHeadBytes, at), place), crcBytes);
   return record;
 }
 
@@ -175,7 +181,7 @@ export function scanRecords(segment: Uint8Array, sequence: number): SegmentScan 
     const items = decodeItems(payload);
     if (items === undefined) return { records, validBytes: offset, damage: 'corrupt' };
     records.push({ offset, items });
-    offset += recordHeadBytes + payload.length;
+    offset += recordHeadBytes + payload.length + endMarkBytes;
   }
   return { records, validBytes: offset, damage: 'none' };
 }
@@ -188,7 +194,7 @@ export function salvageRecords(segment: Uint8Array, sequence: number, fromOffset
   while (offset !== undefined) {
     const payload = payloadAt(bytes, { sequence, offset }) as Buffer;
     records.push({ offset, items: decodeItems(payload) ?? [] });
-    offset = nextRecordAt(bytes, { sequence, offset: offset + recordHeadBytes + payload.length });
+    offset = nextRecordAt(bytes, { sequence, offset: offset + recordHeadBytes + payload.length + endMarkBytes });
   }
   return records;
 }
@@ -196,8 +202,8 @@ export function salvageRecords(segment: Uint8Array, sequence: number, fromOffset
 function payloadAt(bytes: Buffer, place: RecordPlace): Buffer | undefined {
   const payloadOffset = place.offset + recordHeadBytes;
   if (payloadOffset >= bytes.length) return undefined;
-  const length = bytes.readUInt32BE(place.offset);
-  if (length === 0 || length > recordBytesMax || payloadOffset + length > bytes.length) return undefined;
+  const length = bytes.readUInt32BE(place.offset) - lengthMark;
+  if (length <= 0 || length > recordBytesMax || bytes[payloadOffset + length] !== endMark) return undefined;
   const payload = bytes.subarray(payloadOffset, payloadOffset + length);
   return checksum(payload, place) === bytes.readUInt32BE(place.offset + crcBytes) ? payload : undefined;
 }
@@ -206,16 +212,24 @@ function damageAt(bytes: Buffer, place: RecordPlace): SegmentScan['damage'] {
   const { sequence, offset } = place;
   if (isZero(bytes.subarray(offset))) return 'none';
   if (nextRecordAt(bytes, { sequence, offset: offset + 1 }) !== undefined) return 'corrupt';
-  return lacksSector(bytes, offset) ? 'torn' : 'corrupt';
+  return lacksSector(bytes, offset) && !wasWhole(bytes, place) ? 'torn' : 'corrupt';
+}
+
+/** Nothing but zeros follows the last record, so its end mark shows where it ended when its length turned bad. */
+function wasWhole(bytes: Buffer, place: RecordPlace): boolean {
+  const end = bytes.findLastIndex((byte) => byte !== 0);
+  const payloadOffset = place.offset + recordHeadBytes;
+  if (end <= payloadOffset) return false;
+  return checksum(bytes.subarray(payloadOffset, end), place) === bytes.readUInt32BE(place.offset + crcBytes);
 }
 
 /**
  * What was never written is behind the end of the file, or the zeros that were there before. A record that has
- * zeros of its own in that place counts as torn, too: there is no telling.
+ * a whole sector of zeros of its own counts as torn, too: there is no telling.
  */
 function lacksSector(bytes: Buffer, offset: number): boolean {
   if (offset + recordHeadBytes > bytes.length) return true;
-  const end = offset + recordHeadBytes + bytes.readUInt32BE(offset);
+  const end = offset + recordHeadBytes + (bytes.readUInt32BE(offset) % lengthMark) + endMarkBytes;
   if (end > bytes.length) return true;
   for (let from = offset; from < end; ) {
     const to = Math.min(from - (from % sectorBytes) + sectorBytes, end);

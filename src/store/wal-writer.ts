@@ -134,6 +134,7 @@ export class WalWriter {
     }
     const log = this.readSound();
     const marker = readQuarantine(this.files, this.folder);
+    const isNew = log.open === undefined && log.snapshot === undefined && marker === undefined;
     this.adopt(log, marker === undefined ? log.hardState : laterHardState(log.hardState, marker.hardState));
     const { snapshot, entries, repairs } = log;
     return {
@@ -142,6 +143,7 @@ export class WalWriter {
       entries,
       repairs,
       ...(marker !== undefined && { damage: marker.sentence }),
+      ...(isNew && { isNew }),
     };
   }
 
@@ -159,7 +161,10 @@ export class WalWriter {
     throw new HivemindError('data-corrupt', `${this.folder} is damaged all over; restore it from a copy.`);
   }
 
-  /** Segments that nothing needs go last: until then they hold the only record of term and vote. */
+  /**
+   * Segments that nothing needs go last: until then they hold the only record of term and vote. A log has a segment
+   * from the start, so that one that is lost is told from one that never was.
+   */
   private adopt(log: SoundLog, hardState: HardState): void {
     this.hardState = log.hardState;
     this.chain = log.chain;
@@ -168,9 +173,8 @@ export class WalWriter {
     this.files.syncFolder(this.folder);
     if (log.open !== undefined) this.reopen(log.open);
     const isBehind = hardState.term !== log.hardState.term || hardState.votedFor !== log.hardState.votedFor;
-    const standsAlone = log.open === undefined && (log.snapshot !== undefined || log.obsolete.length > 0);
     if (isBehind) this.append(hardState, []);
-    else if (standsAlone) this.beginSegment(this.chain.lastIndex + 1, this.lastHash());
+    else if (log.open === undefined) this.beginSegment(this.chain.lastIndex + 1, this.lastHash());
     removeFiles(this.files, this.folder, log.obsolete);
   }
 

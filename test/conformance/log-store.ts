@@ -67,7 +67,14 @@ export function logStoreConformance(name: string, open: () => Promise<LogStoreBe
   describe(`${name} is a log store: it`, () => {
     it('begins empty, in term 0, with no vote', () =>
       withBench(async ({ store }) => {
-        assert.deepEqual(await store.load(), { hardState: { term: 0, votedFor: 0 }, entries: [], repairs: [] });
+        const nothing = { hardState: { term: 0, votedFor: 0 }, entries: [], repairs: [], isNew: true };
+        assert.deepEqual(await store.load(), nothing);
+      }));
+
+    it('is new once, even if nothing was written', () =>
+      withBench(async (bench) => {
+        await bench.store.load();
+        assert.equal((await reload(bench)).isNew, undefined);
       }));
 
     it('gives back what was written (HM-7)', () =>

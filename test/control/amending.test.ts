@@ -108,7 +108,7 @@ describe('the next epoch (HM-11)', () => {
     assert(isEpochDue(state));
   });
 
-  test('comes so seldom by itself that the charter lasts for nine years, unless there is soon no room for joins', () => {
+  test('comes so seldom by itself that the charter lasts for nine years, while there is room for joins', () => {
     const { state } = new Pane();
     const statement = { kind: 'remove', cluster: state.genesis.cluster, epoch: 1, controlSet: 0 } as const;
     const remove = (number: NodeNumber): void => {

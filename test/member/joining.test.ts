@@ -5,9 +5,10 @@ import type { RoleDeclaration } from '../../src/certificate/join-request.ts';
 import type { JoinToken } from '../../src/certificate/token.ts';
 import type { ErrorCode } from '../../src/error.ts';
 import { acceptAdmission, prepareJoin } from '../../src/member/joining.ts';
+import { simulationBeganAt } from '../../src/sim/sim-clock.ts';
 import type { SimCluster } from '../../src/sim/sim-cluster.ts';
 import { calmLink } from '../../src/sim/sim-network.ts';
-import { type SimNode, simulationBeganAt } from '../../src/sim/sim-node.ts';
+import type { SimNode } from '../../src/sim/sim-node.ts';
 import { becomesWhole, dns, host, knowledgeOf, membersOf, nodeOf, seenBy, wholeCluster } from './scene.ts';
 
 function joinThrough(cluster: SimCluster, through: string): SimNode {

@@ -56,6 +56,89 @@ const mutants: readonly Mutant[] = [
     to: 'return Math.floor(voters / 2);',
   },
   {
+    wrong: 'who takes part is adopted when it is committed, not when it is appended',
+    file: 'raft/log.ts',
+    from: "if (entry.kind === 'configuration' && entry.index > this.configurations.newestIndex) this.adopt(entry);",
+    to:
+      "const isLate = ({ kind, index }) => kind === 'configuration' && index <= this.committed;\n" +
+      '      const late = this.entries.findLast(isLate);\n' +
+      '      if (late !== undefined && late.index > this.configurations.newestIndex) this.adopt(late);',
+  },
+  {
+    wrong: 'a change goes without joint consensus',
+    file: 'raft/configuration-change.ts',
+    from: 'hasSameVoters ? next : { ...next, outgoing: present.voters }',
+    to: 'hasSameVoters || present.voters.length > 0 ? next : { ...next, outgoing: present.voters }',
+  },
+  {
+    wrong: 'joint consensus is left before it is committed',
+    file: 'raft/raft.ts',
+    from: '    if (this.log.configurations.newestIndex > this.commitIndex) return;\n',
+    to: '',
+  },
+  {
+    wrong: 'learners count',
+    file: 'raft/quorum.ts',
+    from: 'function votingSets({ voters, outgoing }: RaftConfiguration): readonly (readonly NodeNumber[])[] {\n',
+    to:
+      'function votingSets(all: RaftConfiguration): readonly (readonly NodeNumber[])[] {\n' +
+      '  const { outgoing } = all;\n  const voters = [...all.voters, ...all.learners];\n',
+  },
+  {
+    wrong: 'whoever lost entries votes',
+    file: 'raft/election.ts',
+    from: 'return !this.replica.isQuarantined && this.log.isNoNewerThan(lastTerm, lastIndex);',
+    to: 'return this.log.isNoNewerThan(lastTerm, lastIndex);',
+  },
+  {
+    wrong: 'a damaged log counts as whole',
+    file: 'member/open-pane.ts',
+    from: 'quarantined: damage !== undefined,',
+    to: 'quarantined: false,',
+  },
+  {
+    wrong: 'a lost log begins anew',
+    file: 'member/open-pane.ts',
+    from: 'if (isNew && options.memory?.commitIndex !== undefined) {',
+    to: 'if (isNew && lastIndex > 0) {',
+  },
+  {
+    wrong: 'a last record that turned bad is cut off as a torn one',
+    file: 'store/wal-record.ts',
+    from: "return lacksSector(bytes, offset) && !wasWhole(bytes, place) ? 'torn' : 'corrupt';",
+    to: "return 'torn';",
+  },
+  {
+    wrong: 'a record is read without its checksum',
+    file: 'store/wal-record.ts',
+    from: 'return checksum(payload, place) === bytes.readUInt32BE(place.offset + crcBytes) ? payload : undefined;',
+    to: 'return payload;',
+  },
+  {
+    wrong: 'a sync that failed is taken for one that did not',
+    file: 'store/wal-writer.ts',
+    from: '    this.final(() => segment.file.syncData());\n',
+    to: '    try {\n      segment.file.syncData();\n    } catch {}\n',
+  },
+  {
+    wrong: 'a full disk counts as written to',
+    file: 'store/wal-writer.ts',
+    from: '      if (isDiskFull(thrown)) this.cutBack(segment);\n      throw thrown;',
+    to: '      if (!isDiskFull(thrown)) throw thrown;\n      return this.cutBack(segment);',
+  },
+  {
+    wrong: 'what the last process wrote is not made durable before it is believed',
+    file: 'store/wal-writer.ts',
+    from: '    if (lastRecord !== undefined) file.write(lastRecord.bytes, lastRecord.offset);\n    file.sync();\n',
+    to: '',
+  },
+  {
+    wrong: "a turn of a session is appended by a leader that does not know its predecessors' entries",
+    file: 'member/notes.ts',
+    from: 'if (!this.log.isCaughtUp) {',
+    to: 'if (this.waiting.size < 0) {',
+  },
+  {
     wrong: 'a certificate has one signature too few',
     file: 'certificate/certificate.ts',
     from: 'return Math.floor(size / 2) + 1;',

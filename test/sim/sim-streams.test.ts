@@ -55,6 +55,10 @@ class Machine implements StreamEnd {
     this.generation++;
   }
 
+  awake(then: () => void): void {
+    then();
+  }
+
   holds(to: StreamTarget): boolean {
     return to.number === this.number;
   }

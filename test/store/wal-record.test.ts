@@ -90,8 +90,7 @@ describe('the records of a segment', () => {
   });
 
   it('end where the last one is cut, at any byte', () => {
-    // The length begins with zeros, which may as well be room that was made ahead.
-    for (let length = secondOffset + 4; length < two.length; length++) {
+    for (let length = secondOffset + 1; length < two.length; length++) {
       const scan = scanRecords(two.subarray(0, length), sequence);
       assert.deepEqual([scan.damage, scan.validBytes, scan.records.length], ['torn', secondOffset, 1]);
     }
@@ -104,9 +103,27 @@ describe('the records of a segment', () => {
   });
 
   it('are corrupt when a bit is wrong in the last one, every sector of which is there', () => {
-    for (let at = secondOffset + 4; at < two.length; at++) {
-      assert.equal(scanRecords(flipped(two, at, at % 8), sequence).damage, 'corrupt');
+    const roomy = Buffer.concat([two, Buffer.alloc(2_048)]);
+    for (let at = secondOffset; at < two.length; at++) {
+      for (let bit = 0; bit < 8; bit++) assert.equal(scanRecords(flipped(roomy, at, bit), sequence).damage, 'corrupt');
     }
+  });
+
+  it('are corrupt when the last one is whole and its length is any other', () => {
+    const roomy = Buffer.concat([two, Buffer.alloc(2_048)]);
+    for (const length of [0, 1, 0x8000_0000, 0x8000_0400, 0xffff_ffff]) {
+      roomy.writeUInt32BE(length, secondOffset);
+      assert.equal(scanRecords(roomy, sequence).damage, 'corrupt');
+    }
+  });
+
+  it('neither begin nor end in a zero, so that every sector of one shows', () => {
+    const ends = encodeRecord([{ kind: 'hard-state', hardState: { term: 1, votedFor: 256 } }], {
+      sequence,
+      offset: 68,
+    });
+    assert.notEqual(ends[0], 0);
+    assert.notEqual(ends.at(-1), 0);
   });
 
   it('are torn when a sector of the last one was never written', () => {
@@ -138,7 +155,7 @@ describe('the records of a segment', () => {
     nonsense[at + 8] = 3;
     const place = Buffer.from('000000000002000000000000', 'hex');
     place.writeUIntBE(at, 6, 6);
-    nonsense.writeUInt32BE(crc32(nonsense.subarray(at + 8), crc32(place)), at + 4);
+    nonsense.writeUInt32BE(crc32(nonsense.subarray(at + 8, -1), crc32(place)), at + 4);
     assert.equal(scanRecords(nonsense, sequence).damage, 'corrupt');
   });
 

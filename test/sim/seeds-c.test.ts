@@ -1,0 +1,4 @@
+/** The third hundred seeds. */
+import { testSeeds } from './seeds.ts';
+
+testSeeds(201, 300);
