@@ -17,12 +17,12 @@ export async function writeFileAtomically(path: string, bytes: Uint8Array, mode:
 }
 
 /**
- * The same for a file that must not be there yet.
+ * The same for a file that must not be there yet: unlike a rename, a link never replaces what is there.
  *
  * @throws HivemindError `already-initialised` when it is; `disk-failed`
  */
 export async function createFileAtomically(path: string, bytes: Uint8Array, mode: number = 0o600): Promise<void> {
-  await throughTemporary(path, bytes, mode, (temporary) => linkNew(temporary, path));
+  await throughTemporary(path, bytes, mode, (temporary) => link(temporary, path));
 }
 
 async function throughTemporary(
@@ -37,7 +37,7 @@ async function throughTemporary(
     await publish(temporary);
     await syncFolderOf(path);
   } catch (thrown) {
-    throw diskFailure(path, thrown);
+    throw systemCode(thrown) === 'EEXIST' ? alreadyThere(path, thrown) : diskFailure(path, thrown);
   } finally {
     await rm(temporary, { force: true });
   }
@@ -62,12 +62,6 @@ async function syncFolderOf(path: string): Promise<void> {
   }
 }
 
-/** Unlike a rename, a link never replaces what is there. */
-async function linkNew(temporary: string, path: string): Promise<void> {
-  try {
-    await link(temporary, path);
-  } catch (thrown) {
-    if (systemCode(thrown) !== 'EEXIST') throw thrown;
-    throw new HivemindError('already-initialised', `${path} exists already; move it away if it is not needed.`, thrown);
-  }
+function alreadyThere(path: string, thrown: unknown): HivemindError {
+  return new HivemindError('already-initialised', `${path} exists already; move it away if it is not needed.`, thrown);
 }

@@ -43,22 +43,15 @@ export function lockFolder(folder: string): FolderLock {
 
 /** By a link, so that nobody ever sees a lock that is half written. */
 function publish(own: string, path: string): boolean {
-  try {
-    linkSync(own, path);
-    return true;
-  } catch (thrown) {
-    if (systemCode(thrown) === 'EEXIST') return false;
-    throw thrown;
-  }
+  return unless('EEXIST', () => linkSync(own, path));
 }
 
 function readHolder(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8').trimEnd();
-  } catch (thrown) {
-    if (systemCode(thrown) === 'ENOENT') return undefined;
-    throw thrown;
-  }
+  let holder: string | undefined;
+  unless('ENOENT', () => {
+    holder = readFileSync(path, 'utf8').trimEnd();
+  });
+  return holder;
 }
 
 /**
@@ -68,14 +61,20 @@ function readHolder(path: string): string | undefined {
  */
 function discard(path: string, staleHolder: string, own: string): void {
   const aside = `${own}.stale`;
-  try {
-    renameSync(path, aside);
-  } catch (thrown) {
-    if (systemCode(thrown) === 'ENOENT') return;
-    throw thrown;
-  }
+  if (!unless('ENOENT', () => renameSync(path, aside))) return;
   if (readHolder(aside) !== staleHolder) publish(aside, path);
   rmSync(aside, { force: true });
+}
+
+/** Whether it was done; it was not for the one reason that other processes may give at any time. */
+function unless(code: string, work: () => void): boolean {
+  try {
+    work();
+    return true;
+  } catch (thrown) {
+    if (systemCode(thrown) === code) return false;
+    throw thrown;
+  }
 }
 
 function inUse(folder: string, pid: number): HivemindError {
