@@ -10,7 +10,7 @@ import { diskFailure } from './disk-failure.ts';
  * Puts a file in the place of the old one, if there is one; resolves when it is durable.
  *
  * @param mode permissions, less what the umask forbids; by default only the owner reads and writes it
- * @throws HivemindError `disk-failed`; the old file is untouched then
+ * @throws HivemindError `disk-failed`; the old file is whole then, or the new one
  */
 export async function writeFileAtomically(path: string, bytes: Uint8Array, mode: number = 0o600): Promise<void> {
   await throughTemporary(path, bytes, mode, (temporary) => rename(temporary, path));
