@@ -39,7 +39,8 @@ async function throughTemporary(
   } catch (thrown) {
     throw systemCode(thrown) === 'EEXIST' ? alreadyThere(path, thrown) : diskFailure(path, thrown);
   } finally {
-    await rm(temporary, { force: true });
+    // Whatever keeps it from being removed, what was said above is what matters.
+    await rm(temporary, { force: true }).catch(() => {});
   }
 }
 

@@ -25,20 +25,28 @@ export function lockFolder(folder: string): FolderLock {
   const own = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
   try {
     writeFileSync(own, `${holderText(process.pid)}\n`, { mode: 0o600 });
-    for (let round = 0; round < takeOverRoundsMax; round++) {
-      if (publish(own, path)) return { release: () => rmSync(path, { force: true }) };
-      const holder = readHolder(path);
-      if (holder === undefined) continue;
-      const pid = Number(holder.split(' ')[2]);
-      if (holder === holderText(pid)) throw inUse(folder, pid);
-      discard(path, holder, own);
+    try {
+      takeOver(own, path, folder);
+    } finally {
+      rmSync(own, { force: true });
     }
-    throw new HivemindError('refused', `Several processes try to open ${folder} at once; start only one of them.`);
   } catch (thrown) {
     throw diskFailure(folder, thrown);
-  } finally {
-    rmSync(own, { force: true });
   }
+  return { release: () => rmSync(path, { force: true }) };
+}
+
+/** Makes `own` the lock, in the place of a stale one. */
+function takeOver(own: string, path: string, folder: string): void {
+  for (let round = 0; round < takeOverRoundsMax; round++) {
+    if (publish(own, path)) return;
+    const holder = readHolder(path);
+    if (holder === undefined) continue;
+    const pid = Number(holder.split(' ')[2]);
+    if (holder === holderText(pid)) throw inUse(folder, pid);
+    discard(path, holder, own);
+  }
+  throw new HivemindError('refused', `Several processes try to open ${folder} at once; start only one of them.`);
 }
 
 /** By a link, so that nobody ever sees a lock that is half written. */

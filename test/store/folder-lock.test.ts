@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { lockFolder } from '../../src/store/folder-lock.ts';
+import { asAnotherUser } from './another-user.ts';
 import { failsWith } from './refusal.ts';
 
 let top: string;
@@ -94,6 +95,12 @@ describe('the lock of a folder', () => {
     assert.throws(() => lockFolder(join(folder, 'missing')), failsWith('disk-failed', /ENOENT/));
   });
 
+  it('is not given where this user may not write', async () => {
+    chmodSync(folder, 0o500);
+    const denied = failsWith('disk-failed', /permission is denied \(EACCES\); give it to the user that runs this node/);
+    await asAnotherUser(() => assert.throws(() => lockFolder(folder), denied));
+  });
+
   it('is given up when somebody else is always there first', () => {
     // Such a link is there for whoever wants its name, and not there for whoever reads it.
     symlinkSync(join(folder, 'nowhere'), lock);
@@ -146,12 +153,12 @@ describe('the lock of a folder where there is no /proc', () => {
     const pid = other?.pid ?? 1;
     writeFileSync(lock, lockOf(pid));
     for (const path of [top, folder]) chmodSync(path, 0o777);
-    if (isRoot) process.seteuid?.(65_533);
     try {
-      assert.throws(() => process.kill(pid, 0), { code: 'EPERM' });
-      assert.throws(() => lockFolder(folder), failsWith('refused', new RegExp(`in use by process ${pid};`)));
+      await asAnotherUser(() => {
+        assert.throws(() => process.kill(pid, 0), { code: 'EPERM' });
+        assert.throws(() => lockFolder(folder), failsWith('refused', new RegExp(`in use by process ${pid};`)));
+      });
     } finally {
-      if (isRoot) process.seteuid?.(0);
       if (other !== undefined) await end(other);
     }
   });

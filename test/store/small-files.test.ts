@@ -16,6 +16,7 @@ import {
   writeRecordFile,
 } from '../../src/store/record-file.ts';
 import { readSnapshot, retireSnapshot, writeSnapshot } from '../../src/store/snapshot-file.ts';
+import { asAnotherUser } from './another-user.ts';
 import { failsWith } from './refusal.ts';
 
 let top: string;
@@ -69,6 +70,13 @@ describe('an atomic file', () => {
 
   it('fails with a sentence where its folder is missing', async () => {
     await assert.rejects(writeFileAtomically(join(folder, 'no', 'file'), Buffer.from('one')), { code: 'disk-failed' });
+  });
+
+  it('says so where this user may not write', async () => {
+    await chmod(folder, 0o500);
+    const denied = failsWith('disk-failed', /Cannot use .*file: permission is denied \(EACCES\)/);
+    await asAnotherUser(() => assert.rejects(writeFileAtomically(join(folder, 'file'), Buffer.from('one')), denied));
+    await chmod(folder, 0o700);
   });
 
   it('that cannot take its place leaves what is there, and nothing beside it', async () => {
