@@ -84,10 +84,8 @@ export class Leadership {
 
   /** The highest index that is durable on a majority, this voter counted like any other. */
   get agreedIndex(): LogIndex {
-    const { self, log, followers } = this;
-    return agreedIn(log.configuration, (voter) =>
-      voter === self ? log.durableIndex : (followers.get(voter)?.matchIndex ?? 0),
-    );
+    const { self, log } = this;
+    return agreedIn(log.configuration, (voter) => (voter === self ? log.durableIndex : this.matchOf(voter)));
   }
 
   /** The lead is being handed over: nothing new is proposed meanwhile. */
@@ -97,7 +95,7 @@ export class Leadership {
 
   /** How far a follower has got; nothing of one that is silent, or that has taken no entry yet. */
   reachedBy(follower: NodeNumber, now: MonotonicMs): LogIndex | undefined {
-    const matchIndex = this.followers.get(follower)?.matchIndex ?? 0;
+    const matchIndex = this.matchOf(follower);
     return matchIndex > 0 && this.isHeard(follower, now) ? matchIndex : undefined;
   }
 
@@ -198,14 +196,18 @@ export class Leadership {
     const able = this.log.configuration.voters.filter(
       (voter) => this.isHeard(voter, now) && this.followers.get(voter)?.lossSeen === 0,
     );
-    const matched = (voter: NodeNumber): LogIndex => this.followers.get(voter)?.matchIndex ?? 0;
-    return able.sort((a, b) => matched(b) - matched(a))[0];
+    return able.sort((a, b) => this.matchOf(b) - this.matchOf(a))[0];
   }
 
   /** This leader goes for good: whoever is fittest need not wait for its silence to be noticed. */
   bequeath(now: MonotonicMs): void {
     const heir = this.bestSuccessor(now);
     if (heir !== undefined) this.ready.speak(heir, { kind: 'time-out-now', term: this.term });
+  }
+
+  /** 0 for one that takes no part. */
+  private matchOf(follower: NodeNumber): LogIndex {
+    return this.followers.get(follower)?.matchIndex ?? 0;
   }
 
   /** Whether a follower has answered within the last election timeout. */

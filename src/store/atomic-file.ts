@@ -10,19 +10,19 @@ import { DiskFull, diskFailure, isDiskFull } from './disk-failure.ts';
  * Puts a file in the place of the old one, if there is one; resolves when it is durable.
  *
  * @param mode permissions, less what the umask forbids; by default only the owner reads and writes it
- * @throws HivemindError `disk-failed`, a `DiskFull` where there is no room; the old file is untouched then
+ * @throws HivemindError `disk-failed`, a `DiskFull` where there is no room; the old file is whole then, or the new one
  */
 export async function writeFileAtomically(path: string, bytes: Uint8Array, mode: number = 0o600): Promise<void> {
   await throughTemporary(path, bytes, mode, (temporary) => rename(temporary, path));
 }
 
 /**
- * The same for a file that must not be there yet.
+ * The same for a file that must not be there yet: unlike a rename, a link never replaces what is there.
  *
  * @throws HivemindError `already-initialised` when it is; `disk-failed`
  */
 export async function createFileAtomically(path: string, bytes: Uint8Array, mode: number = 0o600): Promise<void> {
-  await throughTemporary(path, bytes, mode, (temporary) => linkNew(temporary, path));
+  await throughTemporary(path, bytes, mode, (temporary) => link(temporary, path));
 }
 
 async function throughTemporary(
@@ -37,9 +37,11 @@ async function throughTemporary(
     await publish(temporary);
     await syncFolderOf(path);
   } catch (thrown) {
+    if (systemCode(thrown) === 'EEXIST') throw alreadyThere(path, thrown);
     throw isDiskFull(thrown) ? new DiskFull(path, thrown) : diskFailure(path, thrown);
   } finally {
-    await rm(temporary, { force: true });
+    // Whatever keeps it from being removed, what was said above is what matters.
+    await rm(temporary, { force: true }).catch(() => {});
   }
 }
 
@@ -62,12 +64,6 @@ async function syncFolderOf(path: string): Promise<void> {
   }
 }
 
-/** Unlike a rename, a link never replaces what is there. */
-async function linkNew(temporary: string, path: string): Promise<void> {
-  try {
-    await link(temporary, path);
-  } catch (thrown) {
-    if (systemCode(thrown) !== 'EEXIST') throw thrown;
-    throw new HivemindError('already-initialised', `${path} exists already; move it away if it is not needed.`, thrown);
-  }
+function alreadyThere(path: string, thrown: unknown): HivemindError {
+  return new HivemindError('already-initialised', `${path} exists already; move it away if it is not needed.`, thrown);
 }

@@ -25,40 +25,41 @@ export function lockFolder(folder: string): FolderLock {
   const own = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
   try {
     writeFileSync(own, `${holderText(process.pid)}\n`, { mode: 0o600 });
-    for (let round = 0; round < takeOverRoundsMax; round++) {
-      if (publish(own, path)) return { release: () => rmSync(path, { force: true }) };
-      const holder = readHolder(path);
-      if (holder === undefined) continue;
-      const pid = Number(holder.split(' ')[2]);
-      if (holder === holderText(pid)) throw inUse(folder, pid);
-      discard(path, holder, own);
+    try {
+      takeOver(own, path, folder);
+    } finally {
+      rmSync(own, { force: true });
     }
-    throw new HivemindError('refused', `Several processes try to open ${folder} at once; start only one of them.`);
   } catch (thrown) {
     throw diskFailure(folder, thrown);
-  } finally {
-    rmSync(own, { force: true });
   }
+  return { release: () => rmSync(path, { force: true }) };
+}
+
+/** Makes `own` the lock, in the place of a stale one. */
+function takeOver(own: string, path: string, folder: string): void {
+  for (let round = 0; round < takeOverRoundsMax; round++) {
+    if (publish(own, path)) return;
+    const holder = readHolder(path);
+    if (holder === undefined) continue;
+    const pid = Number(holder.split(' ')[2]);
+    if (holder === holderText(pid)) throw inUse(folder, pid);
+    discard(path, holder, own);
+  }
+  throw new HivemindError('refused', `Several processes try to open ${folder} at once; start only one of them.`);
 }
 
 /** By a link, so that nobody ever sees a lock that is half written. */
 function publish(own: string, path: string): boolean {
-  try {
-    linkSync(own, path);
-    return true;
-  } catch (thrown) {
-    if (systemCode(thrown) === 'EEXIST') return false;
-    throw thrown;
-  }
+  return unless('EEXIST', () => linkSync(own, path));
 }
 
 function readHolder(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8').trimEnd();
-  } catch (thrown) {
-    if (systemCode(thrown) === 'ENOENT') return undefined;
-    throw thrown;
-  }
+  let holder: string | undefined;
+  unless('ENOENT', () => {
+    holder = readFileSync(path, 'utf8').trimEnd();
+  });
+  return holder;
 }
 
 /**
@@ -68,14 +69,20 @@ function readHolder(path: string): string | undefined {
  */
 function discard(path: string, staleHolder: string, own: string): void {
   const aside = `${own}.stale`;
-  try {
-    renameSync(path, aside);
-  } catch (thrown) {
-    if (systemCode(thrown) === 'ENOENT') return;
-    throw thrown;
-  }
+  if (!unless('ENOENT', () => renameSync(path, aside))) return;
   if (readHolder(aside) !== staleHolder) publish(aside, path);
   rmSync(aside, { force: true });
+}
+
+/** Whether it was done; it was not for the one reason that other processes may give at any time. */
+function unless(code: string, work: () => void): boolean {
+  try {
+    work();
+    return true;
+  } catch (thrown) {
+    if (systemCode(thrown) === code) return false;
+    throw thrown;
+  }
 }
 
 function inUse(folder: string, pid: number): HivemindError {

@@ -4,9 +4,7 @@ import { dirname } from 'node:path';
 import { ByteReader, concatBytes } from '../bytes.ts';
 import { seedBytes } from '../crypto.ts';
 import { HivemindError } from '../error.ts';
-import { systemCode } from '../seam/file-system.ts';
 import type { Random } from '../seam/random.ts';
-import { diskFailure } from './disk-failure.ts';
 import { makeFolder } from './folder.ts';
 import { createRecordFile, type RecordFileKind, readRecordFile } from './record-file.ts';
 
@@ -29,11 +27,7 @@ const strangersMode = 0o077;
  */
 export async function createKeys(path: string, random: Random): Promise<NodeSeeds> {
   const seeds = { signingSeed: random.bytes(seedBytes), exchangeSeed: random.bytes(seedBytes) };
-  try {
-    makeFolder(dirname(path));
-  } catch (thrown) {
-    throw diskFailure(dirname(path), thrown);
-  }
+  makeFolder(dirname(path));
   await createRecordFile(path, keyFile, concatBytes(seeds.signingSeed, seeds.exchangeSeed));
   return seeds;
 }
@@ -54,12 +48,11 @@ export async function loadKeys(path: string): Promise<NodeSeeds | undefined> {
 }
 
 async function refuseSharedFile(path: string): Promise<void> {
-  try {
-    const { mode } = await stat(path);
-    if ((mode & strangersMode) === 0) return;
-  } catch (thrown) {
-    if (systemCode(thrown) === 'ENOENT') return;
-    throw diskFailure(path, thrown);
-  }
+  // Where there is nothing to look at, reading says why.
+  const mode = await stat(path).then(
+    (found) => found.mode,
+    () => 0,
+  );
+  if ((mode & strangersMode) === 0) return;
   throw new HivemindError('key-invalid', `${path} can be used by other users; run: chmod 600 ${path}`);
 }

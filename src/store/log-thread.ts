@@ -1,15 +1,7 @@
 /** A thread that answers requests in their order, and keeps the process alive only while somebody waits for one. */
 import { Worker } from 'node:worker_threads';
-import { type ErrorCode, HivemindError } from '../error.ts';
-import type { StoredLog } from '../seam/log-store.ts';
-
-export type ThreadAnswer =
-  | { readonly kind: 'loaded'; readonly log: StoredLog }
-  | { readonly kind: 'forgotten'; readonly names: readonly string[] }
-  | { readonly kind: 'done' }
-  /** The disk is full. Nothing has changed; the same may be asked again. */
-  | { readonly kind: 'full'; readonly sentence: string }
-  | { readonly kind: 'failed'; readonly code: ErrorCode; readonly sentence: string };
+import { HivemindError } from '../error.ts';
+import type { ThreadAnswer } from './thread-answer.ts';
 
 interface Waiting {
   resolve(answer: ThreadAnswer): void;

@@ -1,12 +1,11 @@
 /** The thread that writes snapshots and removes what they made needless, so that no write to the log waits for it. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert, unreachable } from '../assert.ts';
-import { HivemindError } from '../error.ts';
 import type { LogSnapshot } from '../seam/log-store.ts';
 import { DiskFull, diskFailure, isDiskFull } from './disk-failure.ts';
 import { localFileSystem } from './local-file-system.ts';
 import { saveLogSnapshot } from './log-snapshot.ts';
-import type { ThreadAnswer } from './log-thread.ts';
+import { failureAnswer, type ThreadAnswer } from './thread-answer.ts';
 import { removeFiles } from './wal-writer.ts';
 
 export interface SnapshotWorkerData {
@@ -23,16 +22,12 @@ const { folder } = workerData as SnapshotWorkerData;
 
 port.on('message', (request: SnapshotRequest) => port.postMessage(answer(request)));
 
-/** Whatever is not an operating error ends the thread, and the node with it. */
 function answer(request: SnapshotRequest): ThreadAnswer {
   try {
     perform(request);
     return { kind: 'done' };
   } catch (thrown) {
-    if (isDiskFull(thrown)) return { kind: 'full', sentence: new DiskFull(folder, thrown).message };
-    const failure = diskFailure(folder, thrown);
-    if (!(failure instanceof HivemindError)) throw thrown;
-    return { kind: 'failed', code: failure.code, sentence: failure.message };
+    return failureAnswer(isDiskFull(thrown) ? new DiskFull(folder, thrown) : diskFailure(folder, thrown), true);
   }
 }
 

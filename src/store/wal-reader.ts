@@ -150,7 +150,7 @@ class LogReader {
   private replay = new WalReplay();
   /** The segments from here on have been played. */
   private from = 0;
-  private last: { readonly reading: SegmentReading; readonly bytes: Uint8Array } | undefined;
+  private last: PlayedSegment | undefined;
   private readonly repairs: string[] = [];
 
   constructor(files: FileSystem, folder: string, snapshots: Snapshots, segments: readonly HeadedSegment[]) {
@@ -253,12 +253,12 @@ class LogReader {
     return link !== undefined && equalBytes(link.hash, this.anchor.chain);
   }
 
-  private openSegment(): OpenSegment | undefined {
-    if (this.last === undefined) return undefined;
-    const { bytes, reading } = this.last;
+  /** The last one, which was played, or its damage would have been told before. */
+  private openSegment(): OpenSegment {
+    const { bytes, reading } = this.last as PlayedSegment;
     const { validBytes, isTorn, lastRecord } = reading;
     const record = lastRecord && { offset: lastRecord.offset, bytes: bytes.subarray(lastRecord.offset, validBytes) };
-    if (isTorn) this.repairs.push(tornSentence(this.segments.at(-1)?.name ?? '', validBytes));
+    if (isTorn) this.repairs.push(tornSentence((this.segments.at(-1) as HeadedSegment).name, validBytes));
     return { validBytes, fileBytes: bytes.length, isTorn, lastRecord: record };
   }
 
@@ -296,6 +296,11 @@ class LogReader {
     const found = items.flatMap((item) => (item.kind === 'hard-state' ? [item.hardState] : []));
     return header === undefined ? found : [header.hardState, ...found];
   }
+}
+
+interface PlayedSegment {
+  readonly reading: SegmentReading;
+  readonly bytes: Uint8Array;
 }
 
 interface Damaged {

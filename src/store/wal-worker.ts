@@ -1,13 +1,11 @@
 /** The thread of the write-ahead log: it answers one request after another and does nothing else. */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { assert, unreachable } from '../assert.ts';
-import { HivemindError } from '../error.ts';
 import type { LogIndex } from '../identity.ts';
 import type { LogSnapshot } from '../seam/log-store.ts';
-import { DiskFull } from './disk-failure.ts';
 import { localFileSystem } from './local-file-system.ts';
-import type { ThreadAnswer } from './log-thread.ts';
 import { unpackWrite } from './packed-write.ts';
+import { failureAnswer, type ThreadAnswer } from './thread-answer.ts';
 import { WalWriter } from './wal-writer.ts';
 
 export interface WalWorkerData {
@@ -40,14 +38,11 @@ for (let isOpen = true; isOpen; ) {
   isOpen = received.message.kind !== 'close';
 }
 
-/** Whatever is not an operating error ends the thread, and the node with it. */
 function answer(request: WalRequest): ThreadAnswer {
   try {
     return perform(request);
   } catch (thrown) {
-    if (thrown instanceof DiskFull && request.kind === 'write') return { kind: 'full', sentence: thrown.message };
-    if (!(thrown instanceof HivemindError)) throw thrown;
-    return { kind: 'failed', code: thrown.code, sentence: thrown.message };
+    return failureAnswer(thrown, request.kind === 'write');
   }
 }
 

@@ -67,6 +67,7 @@ describe('quorum', () => {
     assert.equal(agreedValue([5, 9, 7]), 7);
     assert.equal(agreedValue([5, 9, 7, 6]), 6);
     assert.equal(agreedValue([1, 9, 7, 6, 2]), 6);
+    assert.equal(agreedValue([]), 0, 'nobody agrees on nothing at all');
   });
 });
 

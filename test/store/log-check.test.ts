@@ -50,10 +50,30 @@ describe('the check of a log', () => {
     assert.deepEqual(check, {
       firstIndex: 1,
       lastIndex: 40,
+      lastTerm: 1,
       entries: 40,
       snapshots: 2,
       snapshotIndex: 20,
       hardState: { term: 37, votedFor: 1 },
+      repairs: [],
+    });
+  });
+
+  it('counts nothing where only a vote was written so far', () => {
+    const files = new SimFileSystem(seededRandom(1));
+    const writer = new WalWriter({ files, ...options });
+    writer.load();
+    writer.write({ hardState: { term: 2, votedFor: 3 }, entries: [] });
+    writer.close();
+    assert.deepEqual(checkLog(files, folder), {
+      firstIndex: 0,
+      lastIndex: 0,
+      lastTerm: 0,
+      entries: 0,
+      segments: 1,
+      snapshots: 0,
+      snapshotIndex: 0,
+      hardState: { term: 2, votedFor: 3 },
       repairs: [],
     });
   });
@@ -113,6 +133,19 @@ describe('the check of a log', () => {
     assert.equal(entries.length, 0);
     writer.close();
     assert.throws(() => checkLog(files, folder), failsWith('data-corrupt', /snapshot is damaged at byte/));
+  });
+
+  it('tells of a damaged snapshot that went farther than the log, of which all is kept', () => {
+    const files = written();
+    saveLogSnapshot(files, folder, snapshotOf({ index: 50, chain: Buffer.alloc(32, 1) }));
+    const segments = segmentsOf(files);
+    files.rot(`${folder}/${logSnapshotFileName(50)}`, 70, 1);
+    assert.throws(() => checkLog(files, folder), failsWith('data-corrupt', /does not reach back to an older one/));
+    const { damage, entries, hardState } = new WalWriter({ files, ...options }).load();
+    assert.match(damage ?? '', /snapshot is damaged at byte/);
+    assert.deepEqual([entries.length, hardState], [40, { term: 37, votedFor: 1 }]);
+    assert.deepEqual(segmentsOf(files), segments);
+    assert.deepEqual(files.list(`${folder}/quarantine-00000000`), [logSnapshotFileName(50)]);
   });
 
   it('goes back to an older snapshot while the log reaches back to it', () => {

@@ -1,14 +1,23 @@
 import assert from 'node:assert/strict';
-import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import type { ErrorCode } from '../../src/error.ts';
 import { seededRandom } from '../../src/seam/random.ts';
 import { createFileAtomically, writeFileAtomically } from '../../src/store/atomic-file.ts';
+import { makeFolder } from '../../src/store/folder.ts';
 import { createKeys, loadKeys } from '../../src/store/key-file.ts';
-import { type RecordFileKind, readRecordFile, writeRecordFile } from '../../src/store/record-file.ts';
-import { readSnapshot, writeSnapshot } from '../../src/store/snapshot-file.ts';
+import {
+  createRecordFile,
+  type RecordFileKind,
+  readRecordFile,
+  recordFileBytesMax,
+  writeRecordFile,
+} from '../../src/store/record-file.ts';
+import { readSnapshot, retireSnapshot, writeSnapshot } from '../../src/store/snapshot-file.ts';
+import { asAnotherUser } from './another-user.ts';
+import { failsWith } from './refusal.ts';
 
 let top: string;
 let folder: string;
@@ -62,6 +71,38 @@ describe('an atomic file', () => {
   it('fails with a sentence where its folder is missing', async () => {
     await assert.rejects(writeFileAtomically(join(folder, 'no', 'file'), Buffer.from('one')), { code: 'disk-failed' });
   });
+
+  it('says so where this user may not write', async () => {
+    await chmod(folder, 0o500);
+    const denied = failsWith('disk-failed', /Cannot use .*file: permission is denied \(EACCES\)/);
+    await asAnotherUser(() => assert.rejects(writeFileAtomically(join(folder, 'file'), Buffer.from('one')), denied));
+    await chmod(folder, 0o700);
+  });
+
+  it('that cannot take its place leaves what is there, and nothing beside it', async () => {
+    const path = join(folder, 'file');
+    await mkdir(path);
+    await assert.rejects(
+      writeFileAtomically(path, Buffer.from('one')),
+      failsWith('disk-failed', /Cannot use .*EISDIR/),
+    );
+    assert.deepEqual(await readdir(folder), ['file']);
+  });
+});
+
+describe('a folder', () => {
+  it('is made with those above it, for the owner alone, and may be there already', async () => {
+    const path = join(folder, 'a', 'b');
+    makeFolder(path);
+    makeFolder(path);
+    assert.deepEqual(await Promise.all([modeOf(path), modeOf(join(folder, 'a'))]), [0o700, 0o700]);
+  });
+
+  it('is not made where a file is in the way', async () => {
+    await writeFile(join(folder, 'file'), '');
+    const inTheWay = failsWith('disk-failed', /Cannot use .*file\/folder: .*ENOTDIR/);
+    assert.throws(() => makeFolder(join(folder, 'file', 'folder')), inTheWay);
+  });
 });
 
 describe('a record file', () => {
@@ -95,6 +136,17 @@ describe('a record file', () => {
     await writeRecordFile(path, { ...kind, version: 2 }, Buffer.from('body'));
     await assert.rejects(readRecordFile(path, kind), /format version 2, and this program reads 1; start the version/);
   });
+
+  it('that is larger than any of ours is not read at all', async () => {
+    const path = join(folder, 'file');
+    await writeRecordFile(path, kind, Buffer.from('body'));
+    await truncate(path, recordFileBytesMax + 1);
+    await assert.rejects(readRecordFile(path, kind), failsWith('data-format', /is not a test; move it away/));
+  });
+
+  it('that cannot be read says why', async () => {
+    await assert.rejects(readRecordFile(folder, kind), failsWith('disk-failed', /EISDIR/));
+  });
 });
 
 describe('the keys of a node', () => {
@@ -125,6 +177,22 @@ describe('the keys of a node', () => {
     await damage(path);
     await assert.rejects(loadKeys(path), { code: 'data-corrupt' });
   });
+
+  it('are refused when the file is whole and holds less than two, or more', async () => {
+    const path = join(folder, 'node.key');
+    for (const bytes of [0, 63, 65]) {
+      await createRecordFile(path, { magic: 'HIVEKEY\0', version: 1, noun: 'keys' }, Buffer.alloc(bytes));
+      await assert.rejects(loadKeys(path), failsWith('key-invalid', /does not hold two keys; restore it from a copy/));
+      await rm(path);
+    }
+  });
+
+  it('are neither made nor looked for below what is no folder', async () => {
+    const path = join(folder, 'file', 'node.key');
+    await writeFile(join(folder, 'file'), '');
+    await assert.rejects(createKeys(path, seededRandom(1)), failsWith('disk-failed', /ENOTDIR|EEXIST/));
+    await assert.rejects(loadKeys(path), failsWith('disk-failed', /Cannot use .*node\.key: .*ENOTDIR/));
+  });
 });
 
 describe('the snapshot of a member', () => {
@@ -147,5 +215,26 @@ describe('the snapshot of a member', () => {
       assert.match(repair ?? '', /^Moved an unreadable snapshot to .*member\.snapshot\.damaged/);
       assert.deepEqual(await readSnapshot(folder), {});
     }
+  });
+
+  it('that the disk does not give counts as there: nobody goes on without it', async () => {
+    await mkdir(join(folder, 'member.snapshot'));
+    await assert.rejects(readSnapshot(folder), failsWith('disk-failed', /EISDIR/));
+  });
+
+  it('stays where it is when it cannot be moved aside', async () => {
+    const path = join(folder, 'member.snapshot');
+    await writeFile(path, 'something else');
+    await mkdir(`${path}.damaged`);
+    await assert.rejects(readSnapshot(folder), failsWith('disk-failed', /EISDIR/));
+    assert.equal(await readFile(path, 'utf8'), 'something else');
+  });
+
+  it('is put away for good when its owner does not belong any more, and may be missing then', async () => {
+    await retireSnapshot(folder);
+    await writeSnapshot(folder, Buffer.from('one'));
+    await retireSnapshot(folder);
+    assert.deepEqual(await readSnapshot(folder), {});
+    assert.deepEqual(await readdir(folder), ['member.snapshot.removed']);
   });
 });

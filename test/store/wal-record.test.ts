@@ -148,15 +148,28 @@ describe('the records of a segment', () => {
     assert.equal(scanRecords(two, sequence + 1).records.length, 0);
   });
 
-  it('are corrupt when one holds nonsense under a right checksum', () => {
-    const nonsense = Buffer.from(segmentOf([[{ kind: 'hard-state', hardState: { term: 1, votedFor: 1 } }]]));
-    assert.equal(scanRecords(nonsense, sequence).damage, 'none');
+  /** A segment of one record, with one byte of its payload replaced, under a right checksum. */
+  function forged(item: WalItem, offset: number, byte: number): Buffer {
+    const segment = segmentOf([[item]]);
+    assert.equal(scanRecords(segment, sequence).damage, 'none');
     const at = headerBytes.length;
-    nonsense[at + 8] = 3;
+    segment[at + 8 + offset] = byte;
     const place = Buffer.from('000000000002000000000000', 'hex');
     place.writeUIntBE(at, 6, 6);
-    nonsense.writeUInt32BE(crc32(nonsense.subarray(at + 8, -1), crc32(place)), at + 4);
-    assert.equal(scanRecords(nonsense, sequence).damage, 'corrupt');
+    segment.writeUInt32BE(crc32(segment.subarray(at + 8, -1), crc32(place)), at + 4);
+    return segment;
+  }
+  const noSuchItem = forged({ kind: 'hard-state', hardState: { term: 1, votedFor: 1 } }, 0, 3);
+  const noSuchKind = forged(entryItem(1, Buffer.from('x')), 13, 9);
+
+  it('are corrupt when one holds nonsense under a right checksum', () => {
+    assert.equal(scanRecords(noSuchItem, sequence).damage, 'corrupt');
+    assert.equal(scanRecords(noSuchKind, sequence).damage, 'corrupt');
+  });
+
+  it('of which one holds nonsense are salvaged, and that one as empty', () => {
+    const offset = headerBytes.length;
+    assert.deepEqual(salvageRecords(noSuchKind, sequence, offset), [{ offset, items: [] }]);
   });
 
   it('are salvaged behind a broken one', () => {
