@@ -12,6 +12,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ByteReader, ByteWriter, fromUtf8, utf8 } from '../../src/bytes.ts';
 import { decodeGenesis, encodeGenesis, type Genesis } from '../../src/certificate/genesis.ts';
 import { type ExchangeKey, exchangeKeyFrom, type SigningKey, signingKeyFrom } from '../../src/crypto.ts';
@@ -20,12 +21,15 @@ import type { NodeNumber } from '../../src/identity.ts';
 import { decodeMemory, type MemberMemory } from '../../src/member/memory.ts';
 import { createTlsIdentity, type TlsIdentity } from '../../src/net/tls-identity.ts';
 import { writeFileAtomically } from '../../src/store/atomic-file.ts';
+import { isDiskFull } from '../../src/store/disk-failure.ts';
 import { makeFolder } from '../../src/store/folder.ts';
 import { createKeys, loadKeys } from '../../src/store/key-file.ts';
 import { createRecordFile, type RecordFileKind, readRecordFile } from '../../src/store/record-file.ts';
 import { readSnapshot, retireSnapshot, writeSnapshot } from '../../src/store/snapshot-file.ts';
 import { systemRandom } from '../../src/system/random.ts';
 
+/** How long after a full disk the same is written again. */
+const fullRetryMs = 1_000;
 const genesisFile: RecordFileKind = { magic: 'HIVEGENE', version: 1, noun: 'the genesis of a cluster' };
 const certificateBegins = '-----BEGIN CERTIFICATE-----';
 
@@ -94,8 +98,23 @@ export class NodeFolder {
     return repair === undefined ? { memory } : { memory, repair };
   }
 
-  async remember(bytes: Uint8Array): Promise<void> {
-    if (!this.isForgotten) await writeSnapshot(this.path, bytes);
+  /**
+   * Waits for room on a full disk where there is an `onFull` to be told of it, and of its end.
+   *
+   * @throws HivemindError `disk-failed`
+   */
+  async remember(bytes: Uint8Array, onFull?: (isFull: boolean) => void): Promise<void> {
+    for (let wasFull = false; !this.isForgotten; wasFull = true) {
+      try {
+        await writeSnapshot(this.path, bytes);
+        if (wasFull) onFull?.(false);
+        return;
+      } catch (thrown) {
+        if (onFull === undefined || !(thrown instanceof HivemindError && isDiskFull(thrown.cause))) throw thrown;
+        if (!wasFull) onFull(true);
+      }
+      await sleep(fullRetryMs, undefined, { ref: false });
+    }
   }
 
   /** It does not belong to its cluster any more: a later start joins anew, with a token, under the same keys. */
