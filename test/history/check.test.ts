@@ -10,7 +10,8 @@ function logOf(...values: readonly (string | undefined)[]): readonly ChainedEntr
   return values.map((value, position) => {
     chain = `${chain}/${value ?? '-'}`;
     const kind = value === undefined ? 'leader-elected' : 'note';
-    return { index: position + 1, term: 1, kind, chain, ...(value === undefined ? {} : { value }) };
+    const wish = value === undefined ? {} : { value };
+    return { index: position + 1, term: 1, kind, text: value ?? '', chain, ...wish };
   });
 }
 
@@ -189,7 +190,7 @@ describe('a read', () => {
   });
 
   test('shows another entry than there is', () => {
-    const entries = [...log.slice(0, 4), { ...log[4], index: 5, term: 2, kind: 'note', value: 'c' }];
+    const entries = [...log.slice(0, 4), { ...log[4], index: 5, term: 2, kind: 'note', text: 'c' }];
     breaks('a read shows what the log holds', read([60, 70], 5, { entries }));
   });
 

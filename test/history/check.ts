@@ -112,7 +112,7 @@ interface Value {
   readonly index: number | undefined;
 }
 
-function valuesOf({ operations }: History, log: readonly Entry[], found: Findings): ReadonlyMap<string, Value> {
+function valuesOf({ operations }: History, log: readonly ChainedEntry[], found: Findings): ReadonlyMap<string, Value> {
   const standsAt = indexesOf(log, found);
   const values = new Map<string, Value>();
   for (const operation of operations) {
@@ -127,7 +127,7 @@ function valuesOf({ operations }: History, log: readonly Entry[], found: Finding
   return values;
 }
 
-function indexesOf(log: readonly Entry[], found: Findings): ReadonlyMap<string, number> {
+function indexesOf(log: readonly ChainedEntry[], found: Findings): ReadonlyMap<string, number> {
   const indexes = new Map<string, number>();
   for (const { index, value } of log) {
     if (value === undefined) continue;
@@ -199,11 +199,11 @@ function checkRead(read: Read, log: readonly Entry[], found: Findings): void {
 }
 
 function isSame(one: Entry, other: Entry): boolean {
-  return one.term === other.term && one.kind === other.kind && one.value === other.value;
+  return one.term === other.term && one.kind === other.kind && one.text === other.text;
 }
 
-function shown({ index, term, kind, value }: Entry): string {
-  return `${kind}${value === undefined ? '' : ` ${value}`} (${index}, term ${term})`;
+function shown({ index, term, kind, text }: Entry): string {
+  return `${kind} ${text} (${index}, term ${term})`;
 }
 
 // — the order in time —

@@ -5,8 +5,8 @@ export interface Entry {
   readonly index: number;
   readonly term: number;
   readonly kind: string;
-  /** What a client wanted to have in the log: there is one like it in no other entry. */
-  readonly value?: string;
+  /** What it says; empty for what nobody wrote. */
+  readonly text: string;
 }
 
 export type AppendOutcome =
@@ -23,7 +23,7 @@ interface Operation {
   readonly returnedAt: number;
 }
 
-/** One client's wish to have `value` in the log. The same value may be asked for again: it is the same wish. */
+/** One client's wish to have `value` in the log, which is unique; asked for again it is the same wish. */
 export interface Append extends Operation {
   readonly kind: 'append';
   readonly value: string;
@@ -45,6 +45,8 @@ export interface Read extends Operation {
 }
 
 export interface ChainedEntry extends Entry {
+  /** What a client wanted to have in the log. */
+  readonly value?: string;
   /** The hash of this entry and, through the one before, of all that came before. */
   readonly chain: string;
 }
