@@ -1,6 +1,6 @@
 /** A cluster that faults are done to: each agent on a machine of its own, with a small disk and a clock of its own. */
 import assert from 'node:assert/strict';
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Founded } from '../../../cli/init.ts';
@@ -15,6 +15,8 @@ const readyMs = 60_000;
 const watchMs = 250;
 /** As a supervisor of services waits before it starts one again. */
 const restartMs = 1_000;
+/** A line for each request of the load would be most of what this process keeps. */
+const quiet = 'log: { level: warn }\n';
 /** A clock is looked at so often, in seconds. */
 const clockSeconds = 1;
 /** Debian's package faketime. */
@@ -36,6 +38,8 @@ export class FaultCluster {
   /** Machines for those who come and go. */
   readonly spares: readonly string[];
   readonly falls: Fall[] = [];
+  /** Starts that were refused because there was no room on the disk. */
+  refusedStarts = 0;
   /** Whether each process can have a clock of its own here. */
   readonly hasClocks: boolean = existsSync(fakeClock);
   private firstToken = '';
@@ -167,7 +171,10 @@ export class FaultCluster {
       this.disks.set(name, SmallDisk.mount(join(this.cluster.folder, name, 'data'), diskMebibytes));
       this.cluster.places.set(name, this.placeOf(name, name));
     }
-    for (const name of this.control) this.start(name);
+    for (const name of this.control) {
+      appendFileSync(join(this.cluster.folder, name, 'hivemind.yaml'), quiet);
+      this.start(name);
+    }
     for (const name of this.members) this.run(name, this.joinWords(name, name, this.firstToken));
     this.watching = this.watch();
     await until('all are ready', () => this.residents.every((name) => this.isReady(name)), readyMs);
@@ -221,7 +228,9 @@ export class FaultCluster {
   private async onFall(agent: Agent, words: readonly string[]): Promise<void> {
     const { name } = agent;
     const { code } = await agent.ended;
-    this.falls.push({ name, at: performance.now(), code, said: agent.tail() });
+    const isRefused = !this.isReady(name) && agent.stderr.includes('no space is left on the disk');
+    if (isRefused) this.refusedStarts++;
+    else this.falls.push({ name, at: performance.now(), code, said: agent.tail() });
     await sleep(restartMs);
     if (!this.isOver && this.wanted.has(name) && this.cluster.agent(name) === agent) this.run(name, words);
   }

@@ -198,12 +198,13 @@ class FaultRun {
   }
 
   private report(history: History): FaultReport {
+    const { refusedStarts } = this.cluster;
     const falls = this.cluster.falls.map(({ name, code, said }) => `${name} ended by itself with ${code}: ${said}`);
     const broken = checkHistory(history).map(({ rule, sentence }) => `${rule} — not so: ${sentence}`);
     const violations = [...this.wrong, ...broken, ...falls];
     const entries = history.archive.entries.length;
     const elections = history.archive.entries.filter(({ kind }) => kind === 'leader-elected').length;
-    const counts = { ...this.clients.counts, guests: this.guests.count, entries, elections };
+    const counts = { ...this.clients.counts, guests: this.guests.count, entries, elections, refusedStarts };
     const said = new Map([...this.cluster.cluster.agents].map(([name, agent]) => [name, agent.stdout + agent.stderr]));
     const evidence = violations.length === 0 ? {} : { evidence: { history, said } };
     return { violations, counts, faults: this.mischief.counts, ...evidence };

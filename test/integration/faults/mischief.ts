@@ -12,7 +12,7 @@ import { Lines } from './lines.ts';
 /** So many faults go on at a time. */
 const lanes = 2;
 const pauseMsMin = 500;
-const pauseMsMax = 4_000;
+const pauseMsMax = 6_000;
 const statusMs = 1_000;
 const askMs = 10_000;
 const promoteMs = 30_000;
