@@ -22,8 +22,10 @@ const attemptMs = 3_000;
 const patienceMs = 20_000;
 const retryPauseMs = 50;
 const noteCharactersMax = 2_000;
-/** Beyond what an entry carries. */
+/** More than an entry carries: the agent refuses it. */
 const tooLong = 'x'.repeat(5_000);
+/** Of a log that has entries beyond all that there are: the leader refuses it. */
+const sessionOfNobody = 'ffffffffffffffff@281474976710655';
 /** So many entries behind the newest that a reader knows are read again. */
 const lookBack = 20;
 const pageEntries = 500;
@@ -37,6 +39,7 @@ const impossiblePercent = 2;
 /** Whether agents of this release know a read of the newest; they pass over fields that they do not know. */
 export const hasConsistentReads: boolean = 'consistent' in readLocalRequest(pack(logRequest(1, true)));
 
+/** Typed by what it has: a release that does not know `consistent` takes the rest. */
 function logRequest(from: number, isConsistent: boolean): Extract<LocalRequest, { readonly kind: 'log' }> {
   const request = { kind: 'log', from, most: pageEntries, consistent: isConsistent } as const;
   return request;
@@ -111,7 +114,7 @@ export class Clients {
       if (session === '') session = await this.openSession(lines, random);
       if (session === '') continue;
       const value = `${client}.${sequence}`;
-      if (random.below(100) < impossiblePercent) await this.writeTooMuch(lines, value, random);
+      if (random.below(100) < impossiblePercent) await this.writeInVain(lines, value, random);
       else if (!(await this.writeNote(lines, { value, session, sequence }, random))) session = '';
     }
     lines.close();
@@ -139,8 +142,12 @@ export class Clients {
     return true;
   }
 
-  private async writeTooMuch(lines: Lines, value: string, random: Random): Promise<void> {
-    const request = { kind: 'note', text: `${value} ${tooLong}`, session: '', sequence: 1 } as const;
+  private async writeInVain(lines: Lines, value: string, random: Random): Promise<void> {
+    const note = { kind: 'note', sequence: 1 } as const;
+    const request =
+      random.below(2) === 0
+        ? { ...note, text: `${value} ${tooLong}`, session: '' }
+        : { ...note, text: value, session: sessionOfNobody };
     await this.append(lines, value, request, random, 0);
   }
 
@@ -158,8 +165,7 @@ export class Clients {
       const tried = await this.attempt(lines, request, random);
       // What may have been taken once is not refused by a later answer.
       if (tried.kind !== 'refused') outcome = tried;
-      const isSettled = tried.kind === 'acked' || request.text.length > tooLong.length;
-      if (isSettled || performance.now() - invokedAt >= forMs) break;
+      if (tried.kind === 'acked' || performance.now() - invokedAt >= forMs) break;
       await sleep(retryPauseMs);
     }
     this.note({ kind: 'append', value, invokedAt, returnedAt: performance.now(), outcome });
@@ -176,8 +182,7 @@ export class Clients {
       this.known = Math.max(this.known, index);
       return { kind: 'acked', index };
     } catch (thrown) {
-      const isRefusal = thrown instanceof NotSent || (thrown instanceof HivemindError && thrown.code === 'usage');
-      return { kind: isRefusal ? 'refused' : 'unknown' };
+      return { kind: isRefusal(thrown, request.session) ? 'refused' : 'unknown' };
     }
   }
 
@@ -247,4 +252,11 @@ export class Clients {
       await sleep(retryPauseMs);
     }
   }
+}
+
+/** Any other failure may be that of a later try, when an earlier one went through. */
+function isRefusal(thrown: unknown, session: string): boolean {
+  if (thrown instanceof NotSent) return true;
+  if (!(thrown instanceof HivemindError)) return false;
+  return thrown.code === 'usage' || (thrown.code === 'session-expired' && session === sessionOfNobody);
 }

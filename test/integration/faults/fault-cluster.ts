@@ -11,7 +11,7 @@ import { SmallDisk } from './small-disk.ts';
 
 /** Room for the segments and snapshots of a log that grows for hours. */
 const diskMebibytes = 96;
-const readyMs = 60_000;
+const readyMs = 120_000;
 const watchMs = 250;
 /** As a supervisor of services waits before it starts one again. */
 const restartMs = 1_000;

@@ -58,6 +58,7 @@ class FaultRun {
   private readonly archive: LogCopy;
   private readonly wrong: string[] = [];
   private isCopying = true;
+  private knownWishes: ReadonlySet<string> | undefined;
 
   constructor(cluster: FaultCluster, options: FaultRunOptions) {
     this.options = options;
@@ -88,8 +89,6 @@ class FaultRun {
     await this.verifyExports();
     return this.report(history);
   }
-
-  private knownWishes: ReadonlySet<string> | undefined;
 
   /** What clients were told of: asked for when no more is added. */
   private wishes(): ReadonlySet<string> {

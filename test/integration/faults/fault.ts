@@ -2,7 +2,7 @@
 import { unreachable } from '../../../src/assert.ts';
 import type { Random } from '../../../src/seam/random.ts';
 
-/** Which nodes: that many control nodes, the leader among them or not; or any nodes. */
+/** `control` and `any`: one of the control nodes, one of all that stay; `majority` and `all`: so many of them. */
 export type Target = 'leader' | 'control' | 'majority' | 'all' | 'any';
 
 export type Fault = { readonly lastsMs: number; readonly pick: number } & (
