@@ -26,6 +26,10 @@ const sentences: Readonly<Partial<Record<MemberEvent['kind'], Sentence>>> = {
       ? `nobody answers this node by UDP, and they do by TCP: open UDP ${listed(textsIn(endpoints))} on this machine`
       : `${node} answers by TCP, not by UDP: open UDP ${listed(textsIn(endpoints))} between it and this node`,
   'log-disk': ({ state, since }) => diskSentences[String(state)]?.(String(since)) ?? String(state),
+  'memory-disk': ({ state, since }) =>
+    state === 'full'
+      ? `the disk is full since ${since}, what this node remembers waits: free some space`
+      : 'the disk has room again for what this node remembers',
   'datagrams-open': (_detail, node) => `${node} answers by UDP again`,
 };
 

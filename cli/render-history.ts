@@ -32,6 +32,7 @@ const eventTones: Readonly<Record<string, Tone>> = {
   down: 'bad',
   brake: 'doubtful',
   'log-disk': 'doubtful',
+  'memory-disk': 'doubtful',
   'datagrams-blocked': 'bad',
   'datagrams-open': 'good',
 };

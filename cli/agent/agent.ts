@@ -265,7 +265,7 @@ class AgentStart {
         clock: systemClock,
         log: this.options.log,
         logStore,
-        remember: (bytes) => this.folder.remember(bytes),
+        remember: (bytes, onFull) => this.folder.remember(bytes, onFull),
         machineLoad,
         onHalt: (reason) => end.reject(reason),
       },

@@ -97,14 +97,20 @@ export class NodeFolder {
     return repair === undefined ? { memory } : { memory, repair };
   }
 
-  /** Where the disk is full it waits for room: what is not remembered yet was promised to nobody. */
-  async remember(bytes: Uint8Array): Promise<void> {
-    while (!this.isForgotten) {
+  /**
+   * Waits for room on a full disk where there is an `onFull` to be told of it, and of its end.
+   *
+   * @throws HivemindError `disk-failed`
+   */
+  async remember(bytes: Uint8Array, onFull?: (isFull: boolean) => void): Promise<void> {
+    for (let wasFull = false; !this.isForgotten; wasFull = true) {
       try {
         await writeSnapshot(this.path, bytes);
+        if (wasFull) onFull?.(false);
         return;
       } catch (thrown) {
-        if (!(thrown instanceof DiskFull)) throw thrown;
+        if (onFull === undefined || !(thrown instanceof DiskFull)) throw thrown;
+        if (!wasFull) onFull(true);
       }
       await sleep(fullRetryMs, undefined, { ref: false });
     }

@@ -42,7 +42,8 @@ function onEvent(event: MemberEvent, { node, events, streams, end, log, forget }
       );
       break;
     case 'log-disk':
-      log.warn('log-disk', { reason: eventSentence(described) });
+    case 'memory-disk':
+      log.warn(event.kind, { reason: eventSentence(described) });
       break;
     case 'charter-forked':
       log.error('charter-forked', { reason: eventSentence(described) });

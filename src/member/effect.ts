@@ -104,6 +104,8 @@ export type MemberEvent =
   | { readonly kind: 'datagrams-open'; readonly number: NodeNumber }
   /** The disk of the event log does not keep up, or does again (`fine`). */
   | { readonly kind: 'log-disk'; readonly state: LogTrouble['kind'] | 'fine'; readonly since: WallMs }
+  /** The disk has no room for what this node remembers over a restart, or has it again (`fine`). */
+  | { readonly kind: 'memory-disk'; readonly state: 'full' | 'fine'; readonly since: WallMs }
   /** The charter was amended: the epoch, and who the control nodes are now. */
   | { readonly kind: 'amended'; readonly epoch: Epoch; readonly control: readonly NodeNumber[] }
   /**

@@ -29,8 +29,8 @@ export interface NodeSeams {
   readonly log: Logger;
   /** The event log's disk, on a control node. */
   readonly logStore: LogStore | undefined;
-  /** Makes the member's memory durable, replacing the last. */
-  readonly remember: (bytes: Uint8Array) => Promise<void>;
+  /** Makes the member's memory durable, replacing the last; `onFull` is told when that waits for room on the disk. */
+  readonly remember: (bytes: Uint8Array, onFull: (isFull: boolean) => void) => Promise<void>;
   readonly machineLoad: () => MachineLoad;
   /** The node cannot go on: a disk failed, or the log holds what this version does not know. */
   readonly onHalt: (reason: HivemindError) => void;
@@ -238,7 +238,7 @@ export class Node {
         void this.remember(effect);
         break;
       case 'event':
-        for (const listener of this.listeners) listener(effect.event);
+        this.tell(effect.event);
         break;
       case 'halt':
         this.halt(effect.reason);
@@ -306,11 +306,19 @@ export class Node {
 
   private async remember(effect: Extract<MemberEffect, { kind: 'remember' }>): Promise<void> {
     try {
-      await this.seams.remember(effect.bytes);
+      await this.seams.remember(effect.bytes, (isFull) => this.onMemoryDisk(isFull));
       this.step({ kind: 'remembered', id: effect.id });
     } catch (thrown) {
       this.halt(toHivemindError(thrown));
     }
+  }
+
+  private onMemoryDisk(isFull: boolean): void {
+    this.tell({ kind: 'memory-disk', state: isFull ? 'full' : 'fine', since: this.time.wall });
+  }
+
+  private tell(event: MemberEvent): void {
+    for (const listener of this.listeners) listener(event);
   }
 
   private halt(reason: HivemindError): void {

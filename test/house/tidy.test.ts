@@ -41,7 +41,7 @@ const pureCores: Rule = ({ path, bare }) => lines(path, bare, (line) => acting.t
 
 /** Programs whose output is what they are for. */
 const printers =
-  /^(cli\/|examples\/|bench\/run\.ts$|test\/run\.ts$|test\/integration\/loss-soak\.ts$|src\/sim\/replay\.ts$)/;
+  /^(cli\/|examples\/|bench\/run\.ts$|test\/run\.ts$|test\/integration\/(loss|fault)-soak\.ts$|src\/sim\/replay\.ts$)/;
 const silence: Rule = ({ path, bare }) =>
   printers.test(path) ? [] : lines(path, bare, (line) => /\bconsole\./.test(line));
 

@@ -37,6 +37,8 @@ export class Cluster {
   readonly folder: string;
   /** The agents of this cluster by name: the last that was started under it. */
   readonly agents: Map<string, Agent> = new Map();
+  /** The words that run a node's command elsewhere, by its name. */
+  readonly places: Map<string, readonly string[]> = new Map();
   private readonly addresses = new Map<string, string>();
   private readonly begun: Agent[] = [];
   private foundedAs: Founded | undefined;
@@ -128,7 +130,7 @@ export class Cluster {
 
   /** Starts an agent and leaves it to itself. */
   spawn(name: string, ...words: readonly string[]): Agent {
-    const agent = new Agent(name, words, this.folder);
+    const agent = new Agent(name, words, this.folder, this.places.get(name));
     this.agents.set(name, agent);
     this.begun.push(agent);
     return agent;

@@ -27,6 +27,9 @@ export async function whyNoNetwork(): Promise<string | false> {
   }
 }
 
+/** Mends what was done, and nothing else that is wrong. */
+export type Undo = () => void;
+
 interface Machine {
   readonly name: string;
   readonly position: number;
@@ -71,8 +74,8 @@ export class Network {
   }
 
   /** Every machine loses this share of all that arrives, TCP and UDP alike. */
-  lose(percent: number): void {
-    for (const { name } of this.machines) this.drop(name, `numgen random mod 100 < ${percent}`);
+  lose(percent: number): Undo {
+    return together(this.machines.map(({ name }) => this.drop(name, `numgen random mod 100 < ${percent}`)));
   }
 
   /** It hears nobody; all hear it. */
@@ -81,8 +84,14 @@ export class Network {
   }
 
   /** `to` does not hear `from`; all else passes. */
-  cut(from: string, to: string): void {
-    this.drop(to, `ip saddr ${hostAt(this.machine(from).position)}`);
+  cut(from: string, to: string): Undo {
+    return this.silence([from], [to]);
+  }
+
+  /** None of `to` hears any of `from`; all else passes. */
+  silence(from: readonly string[], to: readonly string[]): Undo {
+    const hosts = from.map((name) => hostAt(this.machine(name).position)).join(', ');
+    return together(to.map((name) => this.drop(name, `ip saddr { ${hosts} }`)));
   }
 
   /** No datagram reaches it or comes from it; streams pass. */
@@ -95,8 +104,9 @@ export class Network {
   }
 
   /** Its cable is out. */
-  unplug(name: string): void {
+  unplug(name: string): Undo {
     this.plug(this.machine(name), false);
+    return () => this.plug(this.machine(name), true);
   }
 
   /** Nothing is wrong any more. */
@@ -137,9 +147,13 @@ export class Network {
     return machine;
   }
 
-  private drop(name: string, match: string): void {
+  private drop(name: string, match: string): Undo {
     const machine = this.machine(name);
     this.setDrops(machine, [...machine.drops, match]);
+    return () => {
+      const position = machine.drops.lastIndexOf(match);
+      if (position !== -1) this.setDrops(machine, machine.drops.toSpliced(position, 1));
+    };
   }
 
   private setDrops(machine: Machine, drops: readonly string[]): void {
@@ -159,6 +173,12 @@ export class Network {
     machine.isPlugged = isPlugged;
     configure(this.hub, [`link set ${portAt(machine.position)} ${isPlugged ? 'up' : 'down'}`]);
   }
+}
+
+function together(undos: readonly Undo[]): Undo {
+  return () => {
+    for (const undo of undos) undo();
+  };
 }
 
 /** Unlike that of any other run, on this machine and at this time. */

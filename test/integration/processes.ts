@@ -141,9 +141,11 @@ process.on('exit', () => {
 });
 process.once('SIGTERM', () => process.exit(1));
 
-export function launch(words: readonly string[], folder: string): ChildProcess {
+/** @param place words that run the rest of the command somewhere else, in a process of the same pid */
+export function launch(words: readonly string[], folder: string, place: readonly string[] = []): ChildProcess {
   const env = { ...inherited, HIVEMIND_RUNTIME_DIR: join(folder, 'run') };
-  const child = spawn(process.execPath, [program, ...words], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const [tool, ...rest] = [...place, process.execPath, program, ...words] as [string, ...string[]];
+  const child = spawn(tool, rest, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
   running.add(child);
   child.once('close', () => running.delete(child));
   return child;
@@ -161,9 +163,9 @@ export class Agent {
   private readonly child: ChildProcess;
   private isOver = false;
 
-  constructor(name: string, words: readonly string[], folder: string) {
+  constructor(name: string, words: readonly string[], folder: string, place: readonly string[] = []) {
     this.name = name;
-    this.child = launch(words, folder);
+    this.child = launch(words, folder, place);
     this.pid = this.child.pid as number;
     for (const channel of ['stdout', 'stderr'] as const) {
       this.child[channel]?.setEncoding('utf8').on('data', (text: string) => {
