@@ -23,8 +23,7 @@ const advice = 'restore its data, or let another node join with --role control a
  * Nothing for a member without a log.
  *
  * @throws HivemindError `data-corrupt` when the log is gone, or lacks entries that this node helped to commit, unknown
- *   to its disk; `data-format` for a snapshot of another version; `refused` for a control node that a recovery has given
- *   up
+ *   to its disk; `data-format` for a snapshot of another version; `refused` for a control node that a recovery gave up
  */
 export function openPane(
   options: MemberOptions,

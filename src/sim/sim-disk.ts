@@ -158,9 +158,13 @@ export class SimDisk {
     if (name === undefined) return false;
     const path = join(folder, name);
     const usedBytes = 1 + this.files.read(path).findLastIndex((byte) => byte !== 0);
-    this.files.rot(path, random.below(usedBytes), random.below(8));
-    this.rotten = true;
+    this.rotAt(path, random.below(usedBytes), random.below(8));
     return true;
+  }
+
+  rotAt(path: string, offset: number, bit: number): void {
+    this.files.rot(path, offset, bit);
+    this.rotten = true;
   }
 
   /** All of the log is gone; what the member remembers stays, as it does where they are on two disks. */

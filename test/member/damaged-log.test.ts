@@ -23,7 +23,7 @@ function damageBehindIt({ disk }: SimNode): void {
     .find(({ bytes }) => bytes.includes(neverCommitted));
   assert(found !== undefined);
   const recordBytesMin = 40;
-  disk.files.rot(found.path, found.bytes.indexOf(neverCommitted) + neverCommitted.length + recordBytesMin, 3);
+  disk.rotAt(found.path, found.bytes.indexOf(neverCommitted) + neverCommitted.length + recordBytesMin, 3);
 }
 
 test('what damage has left of a log is not taken for committed: a later leader may have replaced it', () => {

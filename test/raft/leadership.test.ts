@@ -93,8 +93,8 @@ describe('what a leader is told by a voter that lost entries', () => {
     assert.equal(progress.believes(77, 2, 5), true);
     assert.deepEqual([progress.matchIndex, progress.lossSeen], [0, 77]);
     assert.equal(progress.believes(0, 5, 5), false, 'from before the loss');
-    assert.equal(progress.believes(0, 6, 6), true, 'it has started anew, whole');
-    assert.equal(progress.lossSeen, 77);
+    assert.equal(progress.believes(0, 6, 6), true, 'it has everything again');
+    assert.equal(progress.lossSeen, 0);
   });
 });
 
