@@ -12,15 +12,16 @@ import type { AdmittedMember, ControlState } from '../control/control-state.ts';
 import type { KeepAlive, KeepAliveAnswer } from '../control/keep-alive.ts';
 import type { SigningKey } from '../crypto.ts';
 import { HivemindError } from '../error.ts';
-import type { Incarnation, LogIndex, MonotonicMs, NodeNumber, WallMs } from '../identity.ts';
+import type { Incarnation, LogIndex, MonotonicMs, NodeNumber } from '../identity.ts';
 import type { Raft } from '../raft/raft.ts';
 import type { LogSnapshot } from '../seam/log-store.ts';
 import type { StreamTarget } from '../seam/streams.ts';
 import { Jury, reportLeaseMs } from '../swim/jury.ts';
 import type { Accusation, Report, Update } from '../swim/message.ts';
 import type { RaftDatagram } from '../wire/datagram.ts';
-import type { Admission, BrakeStatus, PaneAsk, PaneStatus } from '../wire/peer-message.ts';
+import type { Admission, PaneAsk, PaneStatus } from '../wire/peer-message.ts';
 import { Admissions } from './admissions.ts';
+import { BrakeWatch } from './brake-watch.ts';
 import { Compaction } from './compaction.ts';
 import { DecisionLog } from './decision-log.ts';
 import { Housekeeping } from './housekeeping.ts';
@@ -29,6 +30,7 @@ import type { Membership } from './membership.ts';
 import { type NoteAsk, Notes } from './notes.ts';
 import type { Outbox } from './outbox.ts';
 import { PaneWatch } from './pane-health.ts';
+import { PaneReads } from './pane-reads.ts';
 import { decidedReply, type Then } from './pane-reply.ts';
 import { RaftCourier } from './raft-courier.ts';
 import { RaftEngine } from './raft-engine.ts';
@@ -46,6 +48,7 @@ const convictRepeatMs = 500;
 export class ControlPane {
   readonly engine: RaftEngine;
   readonly log: DecisionLog;
+  readonly reads: PaneReads;
   private readonly courier: RaftCourier;
   readonly watch: PaneWatch;
   private readonly self: NodeNumber;
@@ -61,8 +64,7 @@ export class ControlPane {
   private readonly returns: Returns;
   readonly views: Views;
   private readonly housekeeping: Housekeeping;
-  private brakeIsOn = false;
-  private brakeSince: WallMs = 0;
+  private readonly brake: BrakeWatch;
   /** Where those are who are being removed, until their certificate is there. */
   private readonly leavers = new Map<NodeNumber, StreamTarget>();
   private convictedAt: MonotonicMs = Number.NEGATIVE_INFINITY;
@@ -91,6 +93,7 @@ export class ControlPane {
     this.self = self;
     this.membership = membership;
     this.outbox = outbox;
+    this.brake = new BrakeWatch(outbox);
     this.signatures = new Signatures({ key: parts.key, self, directory, outbox });
     this.replayedTo = raft.commitIndex;
     this.courier = new RaftCourier({ directory, outbox, sendDatagram: parts.sendDatagram });
@@ -103,6 +106,7 @@ export class ControlPane {
     const engine = new RaftEngine({ raft, outbox, courier: this.courier, compaction, onProgress });
     this.engine = engine;
     this.log = new DecisionLog({ engine, state, outbox, listeners });
+    this.reads = new PaneReads(engine, state);
     this.watch = new PaneWatch(engine.status, parts.at);
     this.views = new Views(state, membership);
     this.returns = new Returns(state, membership, (command, at) => this.log.propose(command, () => {}, at));
@@ -147,6 +151,7 @@ export class ControlPane {
     const verdictAt = this.leads ? Math.max(this.jury.nextVerdictAt(), this.verdictsFrom) : Number.POSITIVE_INFINITY;
     return Math.min(
       this.engine.campaignAt(),
+      this.reads.nextTickAt(),
       this.signatures.nextTickAt(),
       verdictAt,
       this.returns.nextTickAt(),
@@ -161,6 +166,7 @@ export class ControlPane {
 
   tick(at: Instant): void {
     this.engine.campaign(at);
+    this.reads.tick(at);
     this.signatures.tick(this.leader, at);
     if (this.leads) this.lead(at);
     this.returns.tick(this.leads, at);
@@ -192,19 +198,11 @@ export class ControlPane {
       incarnationOf: (number) => this.state.members.get(number)?.incarnation,
       brakeReleased: this.state.brakeReleasedUntil > at.wall,
     });
-    this.followBrake(at);
+    this.brake.follow(this.jury.brake, at);
     if (verdicts.length === 0) return;
     this.convictedAt = at.now;
     const subjects = verdicts.map(({ number, incarnation }) => ({ number, incarnation }));
     this.log.propose({ kind: 'convict', at: at.wall, subjects }, () => {}, at);
-  }
-
-  private followBrake(at: Instant): void {
-    const { brake } = this.jury;
-    if (brake.on === this.brakeIsOn) return;
-    this.brakeIsOn = brake.on;
-    this.brakeSince = at.wall;
-    this.outbox.event({ kind: 'brake', on: brake.on, accused: brake.on ? brake.accused : [] });
   }
 
   private followHealth(at: Instant): void {
@@ -212,7 +210,7 @@ export class ControlPane {
       this.leaderSeen = this.leader;
       this.leadsSince = this.leads ? at.now : Number.POSITIVE_INFINITY;
       this.jury = this.newJury();
-      this.followBrake(at);
+      this.brake.follow(this.jury.brake, at);
       const { term } = this.engine.raft;
       if (this.leader !== undefined) this.outbox.event({ kind: 'leader', number: this.leader, term });
     }
@@ -431,15 +429,9 @@ export class ControlPane {
 
   status(): PaneStatus {
     const { role, term, commitIndex, lastIndex } = this.engine.raft;
-    const brake = this.leads ? this.brakeStatus() : undefined;
+    const { brakeReleasedUntil } = this.state;
+    const brake = this.leads ? this.brake.status(this.jury.brake, brakeReleasedUntil) : undefined;
     return { number: this.self, role, term, commitIndex, lastIndex, health: this.watch.health, brake };
-  }
-
-  private brakeStatus(): BrakeStatus {
-    const { brake } = this.jury;
-    const { brakeReleasedUntil: releasedUntil } = this.state;
-    if (!brake.on) return { on: false, since: 0, accused: [], releasedUntil };
-    return { on: true, since: this.brakeSince, accused: brake.accused, releasedUntil };
   }
 }
 
