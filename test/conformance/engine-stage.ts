@@ -140,6 +140,8 @@ export class Stage {
         (outcome) => {
           assert.equal(appended.outcome, undefined, `${text} is answered once`);
           appended.outcome = outcome;
+          const isEarly = outcome.kind !== 'committed' || this.owner(number).index < outcome.index;
+          assert(isEarly, `${text} is answered before it is there to watch`);
         },
         at,
       );
