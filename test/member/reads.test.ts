@@ -4,6 +4,8 @@ import { describe, test } from 'node:test';
 import { utf8 } from '../../src/bytes.ts';
 import type { LogIndex } from '../../src/identity.ts';
 import type { Outcome } from '../../src/member/outbox.ts';
+import { readersMax, readWaitMs } from '../../src/member/pane-reads.ts';
+import type { PaneReply } from '../../src/member/pane-reply.ts';
 import { readPatience } from '../../src/member/reads.ts';
 import type { SimCluster } from '../../src/sim/sim-cluster.ts';
 import type { SimNode } from '../../src/sim/sim-node.ts';
@@ -136,6 +138,40 @@ describe('a consistent read (CS-16)', () => {
     const { outcome } = read(cluster, deposed);
     assert(outcome.ok && outcome.value >= index, `it reads ${outcome.ok ? outcome.value : outcome.error.message}`);
     assert((deposed.member?.pane?.state.appliedIndex ?? 0) >= index, 'it has not applied what it names');
+  });
+});
+
+describe('a control node that lacks what a reader needs', () => {
+  test('waits for it a moment, and then says that another one may have it', () => {
+    const cluster = wholeCluster();
+    const follower = cluster.control.find((node) => node !== cluster.leader) as SimNode;
+    const last = follower.member?.pane?.state.appliedIndex ?? 0;
+    const told: string[] = [];
+    follower.act((member, at) => {
+      const hear = (name: string) => (reply: PaneReply<LogIndex>) => {
+        told.push(`${name}: ${reply.ok ? reply.value : reply.error.code}`);
+      };
+      member.pane?.reads.reached(last, hear('there'), at);
+      member.pane?.reads.reached(last + 1, hear('next'), at);
+      member.pane?.reads.reached(last + 1_000, hear('never'), at);
+    });
+    assert.deepEqual(told, [`there: ${last}`]);
+    decide(cluster, nodeOf(cluster, 'm1'), 'next');
+    cluster.run(readWaitMs);
+    assert.deepEqual(told, [`there: ${last}`, `next: ${last + 1}`, 'never: time-out']);
+  });
+
+  test('lets so many wait and no more', () => {
+    const cluster = wholeCluster();
+    const codes: string[] = [];
+    nodeOf(cluster, 'c1').act((member, at) => {
+      for (let count = 0; count <= readersMax; count++) {
+        member.pane?.reads.reached(1_000_000, (reply) => codes.push(reply.ok ? '' : reply.error.code), at);
+      }
+    });
+    assert.deepEqual(codes, ['busy']);
+    cluster.run(readWaitMs + 100);
+    assert.equal(codes.filter((code) => code === 'time-out').length, readersMax);
   });
 });
 
