@@ -21,6 +21,18 @@ export function agentCommand(parent: Command, nameAndArguments: string, summary:
     .addOption(new Option('--socket <path>', 'ask the agent at this socket (or HIVEMIND_SOCKET)').conflicts('node'));
 }
 
+export interface ReadOptions extends AgentOptions {
+  readonly consistent?: true;
+}
+
+/** Adds `--consistent` to a command that reads what the pane decided. */
+export function consistentOption(command: Command): Command {
+  return command.option(
+    '--consistent',
+    'miss nothing decided by now, or fail when no majority of control nodes is there',
+  );
+}
+
 /** The whole of most commands: one request, and how its answer looks. */
 export async function showAnswer<Request extends LocalRequest>(
   options: AgentOptions,

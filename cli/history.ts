@@ -4,7 +4,14 @@ import { type Command, Option } from 'commander';
 import { HivemindError } from '../src/error.ts';
 import type { LocalEvent, LocalLog, LocalLogEntry } from '../src/node/local-api.ts';
 import { type AgentClient, withAgent } from './agent-client.ts';
-import { type AgentOptions, agentCommand, parseCount, showAnswer } from './agent-command.ts';
+import {
+  type AgentOptions,
+  agentCommand,
+  consistentOption,
+  parseCount,
+  type ReadOptions,
+  showAnswer,
+} from './agent-command.ts';
 import { untilInterrupted } from './interruption.ts';
 import { printAnswer, printItem, printNote } from './output.ts';
 import { renderEvent, renderEvents, renderLog, renderLogEntry } from './render-history.ts';
@@ -16,7 +23,7 @@ const entriesPerAnswerMax = 1_000;
 /** How often an agent that is gone is looked for. */
 const returnPeriodMs = 500;
 
-interface LogOptions extends AgentOptions {
+interface LogOptions extends ReadOptions {
   readonly from?: number;
   readonly last?: number;
   readonly follow?: true;
@@ -28,10 +35,14 @@ interface EventsOptions extends AgentOptions {
 }
 
 export function registerLog(program: Command): void {
-  const log = agentCommand(program, 'log', 'list what the control pane decided')
+  const log = consistentOption(agentCommand(program, 'log', 'list what the control pane decided'))
     .addOption(new Option('--from <index>', 'from this entry on').argParser(parseCount(1)).conflicts('last'))
     .option('--last <count>', `the last entries (default: ${lastDefault})`, parseCount(1))
-    .option('--follow', 'go on with new entries until Ctrl-C; with --json, one entry per line')
+    .addOption(
+      new Option('--follow', 'go on with new entries until Ctrl-C; with --json, one entry per line').conflicts(
+        'consistent',
+      ),
+    )
     .action(onLog);
   // The parent takes the options that both have, so they are read from there, too.
   agentCommand(log, 'note', 'put a text of your own into the log, for all members to read')
@@ -62,21 +73,21 @@ export function registerEvents(program: Command): void {
 }
 
 async function onLog(options: LogOptions): Promise<void> {
+  const { consistent = false, last = lastDefault } = options;
   const from = await withAgent(options, async (agent) => {
-    const from = options.from ?? (await firstOfLast(agent, options.last ?? lastDefault));
-    if (!options.follow) await printLog(agent, from, options.json === true);
+    const from = options.from ?? (await firstOfLast(agent, last, consistent));
+    if (!options.follow) await printLog(new LogReader(agent, from, consistent), options.json === true);
     return from;
   });
   if (options.follow) await followLog(options, from, options.json === true);
 }
 
-async function firstOfLast(agent: AgentClient, last: number): Promise<number> {
-  const { commitIndex } = await agent.ask({ kind: 'log', from: 1, most: 1 });
+async function firstOfLast(agent: AgentClient, last: number, consistent: boolean): Promise<number> {
+  const { commitIndex } = await agent.ask({ kind: 'log', from: 1, most: 1, consistent });
   return Math.max(1, commitIndex - last + 1);
 }
 
-async function printLog(agent: AgentClient, from: number, asJson: boolean): Promise<void> {
-  const reader = new LogReader(agent, from);
+async function printLog(reader: LogReader, asJson: boolean): Promise<void> {
   const entries: LocalLogEntry[] = [];
   for (;;) {
     const page = await reader.read();
@@ -126,15 +137,18 @@ async function onNote(text: string, options: AgentOptions): Promise<void> {
 /** Reads the event log onwards from one index: each entry once, in order. */
 class LogReader {
   private readonly agent: AgentClient;
+  private readonly consistent: boolean;
   private next: number;
 
-  constructor(agent: AgentClient, from: number) {
+  constructor(agent: AgentClient, from: number, consistent: boolean) {
     this.agent = agent;
+    this.consistent = consistent;
     this.next = from;
   }
 
   async read(): Promise<LocalLog> {
-    const page = await this.agent.ask({ kind: 'log', from: this.next, most: entriesPerAnswerMax });
+    const { next: from, consistent } = this;
+    const page = await this.agent.ask({ kind: 'log', from, most: entriesPerAnswerMax, consistent });
     noteForgotten(this.next, page);
     const last = page.entries.at(-1);
     if (last !== undefined) this.next = last.index + 1;

@@ -44,8 +44,11 @@ export function renderMembers(answer: LocalMembers, { role, withDown }: MemberCh
 }
 
 /** Whose word the list is, and what it is worth (CS-13). */
-function closing({ source, observer, size, pane, members: { length: known } }: LocalMembers, listed: number): string {
+function closing(answer: LocalMembers, listed: number): string {
+  const { source, observer, size, pane, index } = answer;
+  const known = answer.members.length;
   const count = plural(listed, 'member');
+  if (index !== undefined) return `As decided up to log entry ${index}, seen by ${observer}: ${count}.`;
   if (source === 'pane') {
     const reservation = pane === 'no-quorum' ? ' That was decided last: it has no quorum.' : '';
     return `As the control pane lists them for ${observer}: ${count}.${reservation}`;
@@ -81,6 +84,7 @@ export function renderNode(node: TaggedNode, paint: Paint): string {
       ['Roles', listed(node.roles)],
       ['Tags', listed(Object.entries(node.tags).map(([key, value]) => `${key}=${value}`))],
       ['Key', node.key],
+      ...(node.index === undefined ? [] : ([['As of', `log entry ${node.index}`]] as const)),
     ],
     paint,
   );

@@ -19,6 +19,7 @@ const requestAccess: Readonly<Record<PeerRequest['kind'], Access>> = {
   'role-members': 'member',
   config: 'member',
   charter: 'anyone',
+  'read-index': 'member',
 };
 
 const postAccess: Readonly<Record<PeerPost['kind'], Access>> = {

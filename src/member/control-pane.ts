@@ -31,6 +31,7 @@ import { Notes } from './notes.ts';
 import type { Outbox } from './outbox.ts';
 import { PaneAsks } from './pane-asks.ts';
 import { PaneWatch } from './pane-health.ts';
+import { PaneReads } from './pane-reads.ts';
 import type { Then } from './pane-reply.ts';
 import { RaftCourier } from './raft-courier.ts';
 import { type DiskInput, RaftEngine } from './raft-engine.ts';
@@ -47,6 +48,7 @@ const convictRepeatMs = 500;
 export class ControlPane {
   readonly engine: RaftEngine;
   readonly log: DecisionLog;
+  readonly reads: PaneReads;
   private readonly courier: RaftCourier;
   readonly watch: PaneWatch;
   private readonly self: NodeNumber;
@@ -101,6 +103,7 @@ export class ControlPane {
     const engine = new RaftEngine({ raft, outbox, courier: this.courier, compaction, onProgress });
     this.engine = engine;
     this.log = new DecisionLog({ engine, state, outbox, listeners });
+    this.reads = new PaneReads(engine, state);
     this.watch = new PaneWatch(engine, self, parts.at);
     this.views = new Views(state, membership);
     const propose = (command: Command, at: Instant): void => this.log.propose(command, () => {}, at);
@@ -157,6 +160,7 @@ export class ControlPane {
     const verdictAt = this.leads ? Math.max(this.jury.nextVerdictAt(), this.verdictsFrom) : Number.POSITIVE_INFINITY;
     return Math.min(
       this.engine.campaignAt(),
+      this.reads.nextTickAt(),
       this.signatures.nextTickAt(),
       verdictAt,
       this.returns.nextTickAt(),
@@ -171,6 +175,7 @@ export class ControlPane {
 
   tick(at: Instant): void {
     this.engine.campaign(at);
+    this.reads.tick(at);
     this.signatures.tick(this.leader, at);
     if (this.leads) this.lead(at);
     this.returns.tick(this.leads, at);

@@ -24,7 +24,7 @@ export class MemberFinder {
       return;
     }
     this.client.ask<MemberPage>(
-      { kind: 'members', from: 0, name },
+      { kind: 'members', from: 0, name, atLeast: 0 },
       memberPage,
       (outcome, later) => {
         const number = outcome.ok ? outcome.value.members[0]?.number : undefined;

@@ -14,14 +14,7 @@ import type { Endpoint, Epoch, LogIndex, MonotonicMs, NodeNumber, Seq } from '..
 import type { StreamPeer } from '../seam/streams.ts';
 import { Sessions } from '../session/sessions.ts';
 import { Swim } from '../swim/swim.ts';
-import {
-  decodePost,
-  type LogPage,
-  logPage,
-  type PaneAsk,
-  type PeerPost,
-  type PeerRequest,
-} from '../wire/peer-message.ts';
+import { decodePost, type PaneAsk, type PeerPost, type PeerRequest } from '../wire/peer-message.ts';
 import { mayPost } from './access.ts';
 import { CharterReader } from './charter-reader.ts';
 import { CharterSearch } from './charter-search.ts';
@@ -42,6 +35,7 @@ import { Outbox, type Outcome } from './outbox.ts';
 import { OwnStanding } from './own-standing.ts';
 import { PaneClient } from './pane-client.ts';
 import { type Published, Publishing } from './publishing.ts';
+import { Reads } from './reads.ts';
 import { Recollection } from './recollection.ts';
 import { RequestDesk } from './request-desk.ts';
 import { SwimNews } from './swim-news.ts';
@@ -70,6 +64,8 @@ export class Member {
   readonly search: ConfigSearch;
   /** Those outside this node's view. */
   readonly finder: MemberFinder;
+  /** The log, and consistent reads. */
+  readonly reads: Reads;
   private readonly userEvents: UserEvents;
   private readonly charterReader: CharterReader;
   private readonly charterSearch: CharterSearch;
@@ -135,6 +131,7 @@ export class Member {
       (to, datagram, later) => this.line.send(to, [datagram], later),
       at,
     );
+    this.reads = new Reads({ ...parts, client: this.client, pane: this.pane, asPeer: () => this.asPeer() });
     this.desk = new RequestDesk(this, this.outbox);
     this.news = new SwimNews(
       this,
@@ -264,15 +261,6 @@ export class Member {
     const tell = (published: Published, later: Instant): void =>
       then(published.ok ? this.own(published.seq) : published, later);
     this.publishing.publish(role, value, tell, at);
-  }
-
-  /** Committed entries, from the own log or a control node's. */
-  readLog(from: LogIndex, most: number, then: (outcome: Outcome<LogPage>, at: Instant) => void, at: Instant): void {
-    if (this.pane === undefined) {
-      this.client.ask({ kind: 'log', from, most }, logPage, then, at);
-      return;
-    }
-    then(this.own(this.pane.log.page(from, most)), at);
   }
 
   /** Fills the configs that a role performed here consumes; tells whom it asked (HM-25, HM-26). */

@@ -42,6 +42,14 @@ export const askPauseMs = 300;
 /** After this a request that found no leader is given up. */
 export const askPatienceMs = 12_000;
 
+/** How long somebody wants to wait for an answer, and for that of one control node. */
+export interface AskPatience {
+  readonly attemptMs: number;
+  readonly patienceMs: number;
+}
+
+const askPatience: AskPatience = { attemptMs: askAttemptMs, patienceMs: askPatienceMs };
+
 /** Refusals after which asking another control node, or the same one later, may help. */
 const passing: ReadonlySet<ErrorCode> = new Set([
   'not-leader',
@@ -57,6 +65,7 @@ interface Asking<T> {
   readonly answer: Codec<T>;
   readonly then: (outcome: Outcome<T>, at: Instant) => void;
   readonly deadline: MonotonicMs;
+  readonly attemptMs: number;
   /** An earlier attempt may have been decided: whoever asked must not hear that nothing was. */
   isOpen: boolean;
 }
@@ -290,7 +299,7 @@ export class PaneClient {
       if (outcome.ok) this.membership.mergeDigest(outcome.value, later);
       else if (outcome.error.code === 'not-admitted') this.onNotAdmitted(from);
     };
-    this.outbox.ask(target, { kind: 'digest' }, digest, askAttemptMs, then, at);
+    this.outbox.ask(target, { kind: 'digest', atLeast: 0 }, digest, askAttemptMs, then, at);
   }
 
   /** One control node may be wrong, or lie; of a majority one is right. */
@@ -309,9 +318,15 @@ export class PaneClient {
   // — requests —
 
   /** Asks control nodes in turn until one decides, refuses for good, or patience ends. */
-  ask<T>(request: PeerRequest, answer: Codec<T>, then: (outcome: Outcome<T>, at: Instant) => void, at: Instant): void {
-    const deadline = at.now + askPatienceMs;
-    this.attempt({ request, answer, then, deadline, isOpen: false }, this.askOrder(), at);
+  ask<T>(
+    request: PeerRequest,
+    answer: Codec<T>,
+    then: (outcome: Outcome<T>, at: Instant) => void,
+    at: Instant,
+    { attemptMs, patienceMs }: AskPatience = askPatience,
+  ): void {
+    const deadline = at.now + patienceMs;
+    this.attempt({ request, answer, then, deadline, attemptMs, isOpen: false }, this.askOrder(), at);
   }
 
   /** The leader first, when it is known; then the others that live, then the rest. */
@@ -331,10 +346,10 @@ export class PaneClient {
       const retry = (later: Instant): void => this.attempt(asking, this.askOrder(), later);
       this.waiting.push({ retryAt: at.now + askPauseMs, retry });
     } else {
-      const { request, answer } = asking;
+      const { request, answer, attemptMs } = asking;
       const rest = order.slice(1);
       const onOutcome = (outcome: Outcome<T>, later: Instant): void => this.onOutcome(asking, outcome, rest, later);
-      this.outbox.ask(target, request, answer, Math.min(left, askAttemptMs), onOutcome, at);
+      this.outbox.ask(target, request, answer, Math.min(left, attemptMs), onOutcome, at);
     }
   }
 

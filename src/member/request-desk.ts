@@ -19,7 +19,9 @@ import {
   type PaneAsk,
   type PeerRequest,
   paneStatus,
+  type ReadIndex,
   reached,
+  readIndex,
   roleMembers,
 } from '../wire/peer-message.ts';
 import { refuseRequest } from './access.ts';
@@ -32,6 +34,7 @@ import type { Outbox, Outcome } from './outbox.ts';
 import { askAttemptMs, type PaneClient } from './pane-client.ts';
 import { noLeader, noQuorum } from './pane-refusal.ts';
 import type { PaneReply } from './pane-reply.ts';
+import { readPatience } from './reads.ts';
 
 /** A request is passed on at most so often: asker's member, follower, leader, and once more when the leader changed. */
 const hopsMax = 3;
@@ -91,7 +94,7 @@ export class RequestDesk {
         this.onAskPane(id, from, request, at);
         break;
       case 'digest':
-        this.outbox.answer(id, digest, pane?.views.digestFor(from) ?? membership.digest());
+        this.once(id, request.atLeast, digest, () => pane?.views.digestFor(from) ?? membership.digest(), at);
         break;
       case 'charter':
         this.onCharter(id, request);
@@ -100,22 +103,23 @@ export class RequestDesk {
         this.outbox.answer(id, facts, membership.facts(request.numbers));
         break;
       case 'log':
-        this.onLog(id, request);
+        this.onPane(id, (asked) =>
+          this.once(id, request.atLeast, logPage, () => asked.log.page(request.from, request.most), at),
+        );
         break;
       case 'pane-status':
-        if (pane === undefined) this.refuseAsNoControlNode(id);
-        else this.outbox.answer(id, paneStatus, pane.status(at));
+        this.onPane(id, (asked) => this.outbox.answer(id, paneStatus, asked.status(at)));
         break;
       case 'config-sync':
         this.outbox.answer(id, configPage, exchange.onSync(from, request));
         break;
       case 'members':
-        if (pane === undefined) this.refuseAsNoControlNode(id);
-        else this.outbox.answer(id, memberPage, pane.views.page(request));
+        this.onPane(id, (asked) => this.once(id, request.atLeast, memberPage, () => asked.views.page(request), at));
         break;
       case 'role-members':
-        if (pane === undefined) this.refuseAsNoControlNode(id);
-        else this.outbox.answer(id, roleMembers, { numbers: pane.state.membersOfRole(request.role) });
+        this.onPane(id, ({ state }) =>
+          this.outbox.answer(id, roleMembers, { numbers: state.membersOfRole(request.role) }),
+        );
         break;
       case 'config':
         this.outbox.answer(id, configPage, exchange.pageOf(request.role, request.owner));
@@ -125,6 +129,9 @@ export class RequestDesk {
         break;
       case 'reach':
         this.outbox.answer(id, reached, {});
+        break;
+      case 'read-index':
+        this.onPane(id, (asked) => this.onReadIndex(id, asked, request, at));
         break;
       default:
         unreachable(request);
@@ -196,6 +203,7 @@ export class RequestDesk {
     answer: Codec<T>,
     then: (outcome: Outcome<T>, at: Instant) => void,
     at: Instant,
+    attemptMs: number = askAttemptMs,
   ): void {
     const target = pane.leader === undefined ? undefined : this.member.directory.target(pane.leader);
     if (target !== undefined) {
@@ -204,7 +212,7 @@ export class RequestDesk {
         const isUnheard = !outcome.ok && outcome.refused === true;
         then(isUnheard ? { ok: false, error: noLeader() } : outcome, later);
       };
-      this.outbox.ask<T>(target, request, answer, askAttemptMs, onOutcome, at);
+      this.outbox.ask<T>(target, request, answer, attemptMs, onOutcome, at);
       return;
     }
     then({ ok: false, error: pane.watch.health.state === 'degraded' ? noQuorum() : noLeader() }, at);
@@ -212,10 +220,30 @@ export class RequestDesk {
 
   // — the rest —
 
-  private onLog(id: number, { from, most }: RequestOf<'log'>): void {
+  /** Answers once all up to `atLeast` is applied here: whoever keeps no log has applied nothing. */
+  private once<T>(id: number, atLeast: LogIndex, codec: Codec<T>, value: () => T, at: Instant): void {
     const { pane } = this.member;
-    if (pane === undefined) this.refuseAsNoControlNode(id);
-    else this.outbox.answer(id, logPage, pane.log.page(from, most));
+    if (atLeast === 0) this.outbox.answer(id, codec, value());
+    else if (pane === undefined) this.refuseAsNoControlNode(id);
+    else {
+      const then = (reply: PaneReply<LogIndex>): void => {
+        if (reply.ok) this.outbox.answer(id, codec, value());
+        else this.outbox.refuse(id, reply.error);
+      };
+      pane.reads.reached(atLeast, then, at);
+    }
+  }
+
+  private onReadIndex(id: number, pane: ControlPane, { hops }: RequestOf<'read-index'>, at: Instant): void {
+    const reply = (outcome: PaneReply<ReadIndex>): void => {
+      if (outcome.ok) this.outbox.answer(id, readIndex, outcome.value);
+      else this.outbox.refuse(id, outcome.error);
+    };
+    const passedOn = { kind: 'read-index', hops: hops + 1 } as const;
+    if (pane.leads)
+      pane.reads.current((read) => reply(read.ok ? { ok: true, value: { index: read.value } } : read), at);
+    else if (hops >= hopsMax) reply({ ok: false, error: noLeader() });
+    else this.toLeader(pane, passedOn, readIndex, reply, at, readPatience.attemptMs);
   }
 
   private onRole(id: number, from: NodeNumber, { role, body }: RequestOf<'role'>): void {
@@ -224,6 +252,13 @@ export class RequestDesk {
     } else {
       this.outbox.refuse(id, new HivemindError('not-found', `The role ${role} does not run on this node.`));
     }
+  }
+
+  /** Only who keeps the log can answer. */
+  private onPane(id: number, answer: (pane: ControlPane) => void): void {
+    const { pane } = this.member;
+    if (pane === undefined) this.refuseAsNoControlNode(id);
+    else answer(pane);
   }
 
   private refuseAsNoControlNode(id: number): void {

@@ -14,10 +14,14 @@ export type { RoleStatus } from '../role/supervisor.ts';
 
 export type LocalRequest =
   | { readonly kind: 'status' }
-  | { readonly kind: 'members' }
-  | { readonly kind: 'node'; readonly name: string }
+  /**
+   * Here and in the two below, `consistent` (default false): the answer misses nothing that was decided before it was
+   * asked for, whoever is asked; without a majority it is refused within 6 s, as `no-quorum`.
+   */
+  | { readonly kind: 'members'; readonly consistent?: boolean }
+  | { readonly kind: 'node'; readonly name: string; readonly consistent?: boolean }
   /** Entries from index `from` on; at most 1,000. */
-  | { readonly kind: 'log'; readonly from: number; readonly most: number }
+  | { readonly kind: 'log'; readonly from: number; readonly most: number; readonly consistent?: boolean }
   /** As a subscription: pages of the log from index `from` on, then each new entry, in order, none twice. */
   | { readonly kind: 'follow-log'; readonly from: number }
   /** The same entries as bytes, with what it takes to verify them. */
@@ -186,7 +190,14 @@ export interface LocalMember {
   readonly self: boolean;
 }
 
-export interface LocalMembers {
+/** Of a read that was asked to be consistent. */
+export interface LocalConsistency {
+  readonly consistent?: true;
+  /** Everything that was decided before the read was asked for ends at this entry of the log at the latest. */
+  readonly index?: number;
+}
+
+export interface LocalMembers extends LocalConsistency {
   /** Whose view this is, and how old its word from the pane. */
   readonly observer: string;
   /** When the observer, or the control node that it asked, last had the pane's word; absent for never (CS-13). */
@@ -200,7 +211,7 @@ export interface LocalMembers {
 }
 
 /** One member in full: what its certificate and its roles' types say (HM-16). */
-export interface LocalNode extends LocalMember {
+export interface LocalNode extends LocalMember, LocalConsistency {
   readonly declarations: readonly {
     readonly name: string;
     readonly requires: readonly string[];
@@ -221,7 +232,7 @@ export interface LocalLogEntry {
   readonly detail: Readonly<Record<string, unknown>>;
 }
 
-export interface LocalLog {
+export interface LocalLog extends LocalConsistency {
   readonly entries: readonly LocalLogEntry[];
   readonly commitIndex: number;
   /** The first entry that is still kept: above the one asked for, what lies between cannot be had any more. */

@@ -15,6 +15,11 @@ type Table = { readonly [K in LocalRequest['kind']]: Fields<OfKind<K>> };
 const name: Codec<string> = text(63);
 const role: Codec<string> = text(63, isLabel);
 const count: Codec<number> = uint(1_000_000);
+/** Absent for no. */
+const flag: Codec<boolean | undefined> = {
+  write: (value) => value,
+  read: (value) => (value === undefined ? undefined : bool.read(value)),
+};
 
 /** Base64url of 32 bytes. */
 const tokenKeyCharactersMax = 43;
@@ -44,9 +49,9 @@ const controlChange: Codec<(typeof controlChanges)[number]> = {
 
 const fieldsOf: Table = {
   status: {},
-  members: {},
-  node: { name },
-  log: { from: uint(u48Max), most: count },
+  members: { consistent: flag },
+  node: { name, consistent: flag },
+  log: { from: uint(u48Max), most: count, consistent: flag },
   'follow-log': { from: uint(u48Max) },
   'export-log': { from: uint(u48Max), most: count },
   snapshot: { index: uint(u48Max), offset: uint(u48Max) },
@@ -77,7 +82,10 @@ export function readLocalRequest(body: Uint8Array): LocalRequest {
   if (isRecord(request) && typeof kind === 'string' && Object.hasOwn(fieldsOf, kind)) {
     const fields = fieldsOf[kind as LocalRequest['kind']] as Fields<Record<string, unknown>>;
     const read: Record<string, unknown> = { kind };
-    for (const field of Object.keys(fields)) read[field] = readField(fields[field] as Codec<unknown>, request, field);
+    for (const field of Object.keys(fields)) {
+      const value = readField(fields[field] as Codec<unknown>, request, field);
+      if (value !== undefined) read[field] = value;
+    }
     return read as unknown as LocalRequest;
   }
   throw new HivemindError('usage', "This agent does not know the request; use the agent's own release of hivemind.");

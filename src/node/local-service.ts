@@ -5,14 +5,12 @@ import { tokenText } from '../certificate/token.ts';
 import type { Config } from '../config/config.ts';
 import { publicKeyBytes, seedBytes, signingKeyFrom } from '../crypto.ts';
 import { HivemindError, toHivemindError } from '../error.ts';
-import { endpointText, type LogIndex, type NodeNumber, type Seq, type WallMs, wallText } from '../identity.ts';
+import { endpointText, type LogIndex, type Seq, type WallMs, wallText } from '../identity.ts';
 import { tagsRole } from '../member/config-exchange.ts';
-import type { MemberRecord } from '../member/directory.ts';
 import { pack, unpack } from '../packed.ts';
 import type { Clock } from '../seam/clock.ts';
 import type { Random } from '../seam/random.ts';
-import { type MemberPage, memberPage } from '../wire/peer-message.ts';
-import { describeLine, describeMember, describeMembers, describeView } from './describe.ts';
+import { describeView } from './describe.ts';
 import type { EventRing } from './event-ring.ts';
 import type {
   LocalBrake,
@@ -20,9 +18,6 @@ import type {
   LocalConfigs,
   LocalDecided,
   LocalEvent,
-  LocalMember,
-  LocalMembers,
-  LocalNode,
   LocalRequest,
   LocalSent,
   LocalStatus,
@@ -31,6 +26,7 @@ import type {
   RoleStatus,
 } from './local-api.ts';
 import { LogDesk } from './log-desk.ts';
+import { MembersDesk } from './members-desk.ts';
 import type { Node } from './node.ts';
 import { standingsOf } from './operations.ts';
 import { describeContacts, PaneDesk } from './pane-desk.ts';
@@ -57,15 +53,17 @@ export class LocalService {
   private readonly parts: LocalServiceParts;
   private readonly node: Node;
   private readonly logDesk: LogDesk;
-  private readonly snapshotDesk: SnapshotDesk;
+  private readonly membersDesk: MembersDesk;
   private readonly paneDesk: PaneDesk;
+  private readonly snapshotDesk: SnapshotDesk;
 
   constructor(parts: LocalServiceParts) {
     this.parts = parts;
     this.node = parts.node;
     this.logDesk = new LogDesk(parts);
-    this.snapshotDesk = new SnapshotDesk(parts);
+    this.membersDesk = new MembersDesk(parts.node);
     this.paneDesk = new PaneDesk(parts.node);
+    this.snapshotDesk = new SnapshotDesk(parts);
   }
 
   async answer(request: LocalRequest): Promise<unknown> {
@@ -73,11 +71,11 @@ export class LocalService {
       case 'status':
         return this.status();
       case 'members':
-        return await this.members();
+        return await this.membersDesk.list(request.consistent === true);
       case 'node':
-        return await this.nodeNamed(request.name);
+        return await this.membersDesk.show(request.name, request.consistent === true);
       case 'log':
-        return await this.logDesk.read(request.from, request.most);
+        return await this.logDesk.read(request);
       case 'export-log':
         return await this.logDesk.export(request.from, request.most);
       case 'follow-log':
@@ -183,41 +181,6 @@ export class LocalService {
     };
   }
 
-  /** A node with a slice asks the pane, and falls back to what it knows itself. */
-  private async members(): Promise<LocalMembers> {
-    const { member } = this.node;
-    const { state, heardAt } = member.client.pane;
-    const observer = member.directory.nameOf(member.number);
-    const common = { observer, pane: state, ...(heardAt > 0 ? { heardAt: wallText(heardAt) } : {}) };
-    const listed = member.membership.isComplete ? undefined : await this.listedMembers().catch(() => undefined);
-    if (listed !== undefined) return { ...common, source: 'pane', size: listed.length, members: listed };
-    const members = describeMembers(member, this.node.time);
-    return { ...common, source: 'view', size: member.membership.size, members };
-  }
-
-  /** @throws HivemindError when no control node answers */
-  private async listedMembers(): Promise<readonly LocalMember[]> {
-    const { member } = this.node;
-    const lines: LocalMember[] = [];
-    for (let from = 0; ; ) {
-      const request = { kind: 'members', from, name: '' } as const;
-      const page = await this.node.ask<MemberPage>((asked, then, at) =>
-        asked.client.ask(request, memberPage, then, at),
-      );
-      lines.push(...page.members.map((line) => describeLine(member, line)));
-      if (page.next <= from) return lines;
-      from = page.next;
-    }
-  }
-
-  private async nodeNamed(name: string): Promise<LocalNode> {
-    const { member } = this.node;
-    const record = await this.recordNamed(name);
-    const described = describeMember(member, record.number, this.node.time);
-    const declarations = record.roles.flatMap((role) => member.directory.declarations.get(role) ?? []);
-    return { ...(described as LocalNode), declarations, key: toHex(record.signingKey) };
-  }
-
   private async configs(role: string): Promise<LocalConfigs> {
     const configs = await this.node.ask<readonly Config[]>((member, then, at) => member.search.find(role, then, at));
     return { configs: configs.map((config) => this.describeConfig(config)) };
@@ -263,7 +226,7 @@ export class LocalService {
   }
 
   private async remove(name: string): Promise<LocalDecided> {
-    const { number } = await this.recordNamed(name);
+    const { number } = await this.membersDesk.named(name);
     const ask = { kind: 'remove', number } as const;
     return { index: await this.node.ask<LogIndex>((member, then, at) => member.ask(ask, then, at)) };
   }
@@ -280,7 +243,7 @@ export class LocalService {
 
   private async tags(name: string): Promise<LocalTags> {
     const { member } = this.node;
-    const { number } = name === '' ? { number: member.number } : await this.recordNamed(name);
+    const { number } = name === '' ? { number: member.number } : await this.membersDesk.named(name);
     const config = await this.node.ask<Config | undefined>((asked, then, at) =>
       asked.search.findOne(tagsRole, number, then, at),
     );
@@ -312,7 +275,7 @@ export class LocalService {
   }
 
   private async changeControl(change: 'promote' | 'demote', name: string): Promise<LocalDecided> {
-    const { number } = await this.recordNamed(name);
+    const { number } = await this.membersDesk.named(name);
     const present = this.node.member.directory.controlNumbers();
     const isControl = present.includes(number);
     if (isControl === (change === 'promote')) {
@@ -330,7 +293,7 @@ export class LocalService {
   }
 
   private async transferLead(name: string): Promise<LocalDecided> {
-    const { number } = await this.recordNamed(name);
+    const { number } = await this.membersDesk.named(name);
     const ask = { kind: 'transfer', to: number } as const;
     return { index: await this.node.ask<LogIndex>((member, then, at) => member.ask(ask, then, at)) };
   }
@@ -343,16 +306,6 @@ export class LocalService {
   private async releaseBrake(forMs: number): Promise<LocalDecided> {
     const ask = { kind: 'release-brake', forMs } as const;
     return { index: await this.node.ask<LogIndex>((member, then, at) => member.ask(ask, then, at)) };
-  }
-
-  /** A member of any slice: the pane is asked for one that this node does not know. */
-  private async recordNamed(name: string): Promise<MemberRecord> {
-    const number = await new Promise<NodeNumber | undefined>((resolve) => {
-      this.node.act((member, at) => member.finder.byName(name, resolve, at));
-    });
-    const record = number === undefined ? undefined : this.node.member.directory.get(number);
-    if (record !== undefined) return record;
-    throw new HivemindError('not-found', `No member is called ${name}; \`hivemind members\` lists them.`);
   }
 }
 

@@ -13,6 +13,8 @@ import { type LocalSessionId, localSessionText, parseLocalSession } from './loca
 import { LogNews } from './log-news.ts';
 import type { Node } from './node.ts';
 
+type Of<K extends LocalRequest['kind']> = Extract<LocalRequest, { readonly kind: K }>;
+
 export interface LogDeskParts {
   readonly node: Node;
   readonly clock: Clock;
@@ -29,9 +31,11 @@ export class LogDesk {
   }
 
   /** Committed entries for people. */
-  async read(from: LogIndex, most: number): Promise<LocalLog> {
-    const { entries, commitIndex, first } = await this.logPage(from, most);
-    return { entries: entries.map((entry) => describeEntry(this.node.member, entry)), commitIndex, first };
+  async read({ from, most, consistent = false }: Omit<Of<'log'>, 'kind'>): Promise<LocalLog> {
+    const index = consistent ? await this.node.readIndex() : 0;
+    const { entries, commitIndex, first } = await this.logPage(from, most, index);
+    const described = entries.map((entry) => describeEntry(this.node.member, entry));
+    return { entries: described, commitIndex, first, ...(consistent ? { consistent, index } : {}) };
   }
 
   /** The same entries as bytes. */
@@ -39,9 +43,9 @@ export class LogDesk {
     return { genesis: this.node.member.directory.genesisBytes, ...(await this.logPage(from, most)) };
   }
 
-  private async logPage(from: LogIndex, most: number): Promise<LogPage> {
-    const wanted = Math.min(most, logPageEntriesMax);
-    return await this.node.ask<LogPage>((asked, then, at) => asked.readLog(from, wanted, then, at));
+  private async logPage(from: LogIndex, most: number, atLeast: LogIndex = 0): Promise<LogPage> {
+    const wish = { from, most: Math.min(most, logPageEntriesMax), atLeast };
+    return await this.node.ask<LogPage>((asked, then, at) => asked.reads.log(wish, then, at));
   }
 
   /**
@@ -69,7 +73,7 @@ export class LogDesk {
   /** While the pane is out of reach nothing new is decided for this node: it waits. */
   private async pageIfReachable(from: LogIndex): Promise<LocalLog | undefined> {
     try {
-      return await this.read(from, logPageEntriesMax);
+      return await this.read({ from, most: logPageEntriesMax });
     } catch (thrown) {
       if (toHivemindError(thrown).code === 'no-quorum') return undefined;
       throw thrown;
@@ -87,7 +91,7 @@ export class LogDesk {
   }
 
   /** @throws HivemindError `usage`, `session-expired`, `busy`, or for want of a quorum */
-  async note({ text, session, sequence }: Extract<LocalRequest, { kind: 'note' }>): Promise<LocalDecided> {
+  async note({ text, session, sequence }: Of<'note'>): Promise<LocalDecided> {
     const bytes = utf8(text);
     if (bytes.length > noteBytesMax) {
       const sentence = `The note takes ${bytes.length} bytes, an entry carries ${noteBytesMax}; note a name for it.`;

@@ -6,7 +6,7 @@ import { unreachable } from '../assert.ts';
 import { encode } from '../codec.ts';
 import type { MachineLoad } from '../control/keep-alive.ts';
 import { HivemindError, toHivemindError } from '../error.ts';
-import type { Endpoint, Epoch, MonotonicMs, NodeNumber } from '../identity.ts';
+import type { Endpoint, Epoch, LogIndex, MonotonicMs, NodeNumber } from '../identity.ts';
 import type { MemberEffect, MemberEvent, MemberInput } from '../member/effect.ts';
 import type { Instant } from '../member/instant.ts';
 import { Member } from '../member/member.ts';
@@ -112,6 +112,16 @@ export class Node {
     });
     if (outcome.ok) return outcome.value;
     throw outcome.error;
+  }
+
+  /**
+   * Resolves with an index up to which everything is that was decided before this was called, wherever it was; on a
+   * control node all of it is applied here by then.
+   *
+   * @throws HivemindError `no-quorum` within some seconds when no majority of control nodes is in touch
+   */
+  async readIndex(): Promise<LogIndex> {
+    return await this.ask<LogIndex>((member, then, at) => member.reads.index(then, at));
   }
 
   /** Calls into the member for something that is decided at once, and carries out what follows. */

@@ -1,6 +1,6 @@
 /** Draws faults and wishes, one after the other, and carries them out on a cluster. */
 import { publicKeyBytes } from '../crypto.ts';
-import type { MemberEffect } from '../member/effect.ts';
+import type { MemberEffect, MemberEvent } from '../member/effect.ts';
 import type { HardState } from '../seam/log-store.ts';
 import { type Random, shuffled } from '../seam/random.ts';
 import { DiskFaults, diskActions } from './disk-faults.ts';
@@ -22,6 +22,9 @@ const publicationsMax = 3;
 const bounceChance = 0.3;
 const bounceMsMax = 30;
 
+/** So long after an election every control node is read from. */
+const electionReadsMs = [0, 150] as const;
+
 const actions = [
   'crash',
   'restart',
@@ -33,6 +36,7 @@ const actions = [
   'publish',
   'createToken',
   'readLog',
+  'readConsistently',
   'depart',
   ...diskActions,
   ...machineActions,
@@ -52,6 +56,7 @@ const weights: Readonly<Record<Action, number>> = {
   publish: 8,
   createToken: 3,
   readLog: 2,
+  readConsistently: 6,
   depart: 2,
   rot: 3,
   failSync: 2,
@@ -130,8 +135,24 @@ export class FaultRun {
     else this[action]();
   }
 
-  /** Kills some voters around the moment at which they vote, to see whether they know it afterwards. */
   private onStep(node: SimNode, effects: readonly MemberEffect[]): void {
+    this.bounceVoters(node, effects);
+    const isElected = effects.some((each) => each.kind === 'event' && isOwnElection(node, each.event));
+    if (isElected && !this.isOver) this.readAtElection();
+  }
+
+  /** A leader knows least in its first moments, and the one before it may not know of it yet. */
+  private readAtElection(): void {
+    const { timeline, control } = this.cluster;
+    for (const delayMs of electionReadsMs) {
+      timeline.schedule(timeline.now + delayMs, () => {
+        for (const node of control) this.cluster.readConsistently(node);
+      });
+    }
+  }
+
+  /** Kills some voters around the moment at which they vote, to see whether they know it afterwards. */
+  private bounceVoters(node: SimNode, effects: readonly MemberEffect[]): void {
     const votes = effects.some((effect) => effect.kind === 'write' && isVote(node, effect.write.hardState));
     if (this.isOver || !votes || this.random.next() >= bounceChance) return;
     const { timeline } = this.cluster;
@@ -212,7 +233,12 @@ export class FaultRun {
 
   private readLog(): void {
     const node = this.pick((each) => each.member !== undefined);
-    node?.act((member, at) => member.readLog(1, 1_000, () => {}, at));
+    node?.act((member, at) => member.reads.log({ from: 1, most: 1_000, atLeast: 0 }, () => {}, at));
+  }
+
+  private readConsistently(): void {
+    const node = this.pick((each) => each.member !== undefined);
+    if (node !== undefined) this.cluster.readConsistently(node);
   }
 
   /** A member leaves, or another one removes it. */
@@ -235,6 +261,10 @@ export class FaultRun {
 
 function isOneOf<T extends Action>(some: readonly T[], action: Action): action is T {
   return some.some((each) => each === action);
+}
+
+function isOwnElection(node: SimNode, event: MemberEvent): boolean {
+  return event.kind === 'leader' && event.number === node.number;
 }
 
 function isVote(node: SimNode, hardState: HardState | undefined): boolean {

@@ -33,6 +33,8 @@ export class Invariants {
   /** Told to be decided within the step that is checked next. */
   private decided: LogIndex[] = [];
   checks = 0;
+  /** Those that were answered. */
+  consistentReads = 0;
 
   constructor({ controlNodes, nodes, thorough = false }: InvariantsOptions) {
     this.membership = new MembershipInvariants(controlNodes, nodes, thorough);
@@ -66,6 +68,17 @@ export class Invariants {
   /** What the pane told somebody is decided stays decided. */
   onDecided(index: LogIndex): void {
     if (index > 0) this.decided.push(index);
+  }
+
+  /** The end of what was ever committed: no consistent read that is asked for from now on may miss any of it. */
+  get committedIndex(): LogIndex {
+    return this.pane.committedIndex;
+  }
+
+  /** A consistent read showed all up to `index`; when it was asked for, all up to `floor` was committed. */
+  onRead(node: SimNode, index: LogIndex, floor: LogIndex): void {
+    this.consistentReads++;
+    if (index < floor) violated('a consistent read misses nothing decided before', node, `${index} of ${floor}`);
   }
 
   private checkDecided(node: SimNode): void {

@@ -20,6 +20,8 @@ export class PaneInvariants {
   private readonly nodes: () => readonly SimNode[];
   private readonly suspicions: Suspicions;
   private readonly onCommitted: (command: Command) => void;
+  /** The last entry that anybody has applied. */
+  committedIndex: LogIndex = 0;
   private readonly committed = new Map<LogIndex, LogEntry>();
   private readonly leaders = new Map<Term, NodeNumber>();
   private readonly votes = new Map<string, NodeNumber>();
@@ -194,6 +196,7 @@ export class PaneInvariants {
     this.checkDurable(node, pane, entry);
     this.checkCounted(node, pane);
     this.committed.set(entry.index, entry);
+    this.committedIndex = Math.max(this.committedIndex, entry.index);
     const command = commandOf(entry);
     if (command?.kind === 'note') this.checkTurn(node, command);
     if (command !== undefined) this.onCommitted(command);

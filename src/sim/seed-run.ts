@@ -25,6 +25,8 @@ export interface SeedReport {
   readonly crashes: number;
   readonly partitions: number;
   readonly departures: number;
+  /** Consistent ones that were answered. */
+  readonly reads: number;
   readonly committed: number;
   readonly convictions: number;
 }
@@ -61,6 +63,7 @@ export function runSeed(seed: number, { thorough = false }: SeedOptions = {}): S
     crashes: run.crashes,
     partitions: run.partitions,
     departures: run.departures,
+    reads: cluster.invariants.consistentReads,
     committed: Math.max(...cluster.control.map((node) => node.member?.pane?.state.appliedIndex ?? 0)),
     convictions: cluster.nodes.flatMap((node) => node.events).filter((event) => event.kind === 'down').length,
   };

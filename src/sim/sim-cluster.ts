@@ -8,6 +8,7 @@ import { type SigningKey, seedBytes, sha256, signingKeyFrom } from '../crypto.ts
 import { type Endpoint, endpointText, type LogIndex, type MonotonicMs } from '../identity.ts';
 import { snapshotEveryEntries } from '../member/compaction.ts';
 import type { MemberEffect } from '../member/effect.ts';
+import type { Instant } from '../member/instant.ts';
 import type { Member } from '../member/member.ts';
 import type { Outcome } from '../member/outbox.ts';
 import { pack } from '../packed.ts';
@@ -144,6 +145,22 @@ export class SimCluster {
         at,
       ),
     );
+  }
+
+  /** Reads consistently through `node`: the index, and on the node's own word what is read at it. */
+  readConsistently(node: SimNode, then: (outcome: Outcome<LogIndex>) => void = () => {}): void {
+    const floor = this.invariants.committedIndex;
+    const { invariants } = this;
+    node.act((member, at) => {
+      const onSynced = (outcome: Outcome<LogIndex>, later: Instant): void => {
+        then(outcome);
+        if (!outcome.ok) return;
+        invariants.onRead(node, outcome.value, floor);
+        const wish = { from: Math.max(1, floor), most: 1, atLeast: outcome.value };
+        member.reads.log(wish, (page) => page.ok && invariants.onRead(node, page.value.commitIndex, floor), later);
+      };
+      member.reads.sync(onSynced, at);
+    });
   }
 
   /** The leader of the latest term, if one leads. */

@@ -65,14 +65,15 @@ export type PeerRequest =
   | { readonly kind: 'join'; readonly request: Uint8Array; readonly hops: number }
   /** To the pane; `from` differs from the sender only when a control node passes it on to the leader. */
   | { readonly kind: 'ask-pane'; readonly from: NodeNumber; readonly ask: PaneAsk; readonly hops: number }
-  | { readonly kind: 'digest' }
+  /** Here and below, `atLeast`: answered once all up to this entry is applied; 0 for at once. */
+  | { readonly kind: 'digest'; readonly atLeast: LogIndex }
   | { readonly kind: 'facts'; readonly numbers: readonly NodeNumber[] }
   /** To a control node: members from this number on, for people to read. */
   /** `name`: the one of this name alone; empty for all, from a number on. */
-  | { readonly kind: 'members'; readonly from: NodeNumber; readonly name: string }
+  | { readonly kind: 'members'; readonly from: NodeNumber; readonly name: string; readonly atLeast: LogIndex }
   /** To a control node: who performs a role. */
   | { readonly kind: 'role-members'; readonly role: string }
-  | { readonly kind: 'log'; readonly from: LogIndex; readonly most: number }
+  | { readonly kind: 'log'; readonly from: LogIndex; readonly most: number; readonly atLeast: LogIndex }
   | { readonly kind: 'pane-status' }
   | {
       readonly kind: 'config-sync';
@@ -88,7 +89,9 @@ export type PeerRequest =
   /** "Are you there?" Anyone may ask; a joiner is asked before it is admitted. */
   | { readonly kind: 'reach' }
   /** The amendments of the charter behind so many. Anyone may ask: they are signed, and whoever was away needs them. */
-  | { readonly kind: 'charter'; readonly length: number };
+  | { readonly kind: 'charter'; readonly length: number }
+  /** "Up to which entry is everything that was decided by now?" Told by the leader, once a majority confirmed it. */
+  | { readonly kind: 'read-index'; readonly hops: number };
 
 export type PeerPost =
   | { readonly kind: 'raft'; readonly message: RaftMessage }
@@ -143,6 +146,11 @@ export interface Facts {
 export interface Admission {
   readonly certificate: Uint8Array;
   readonly digest: Digest;
+}
+
+/** All that was decided before the question was asked ends here at the latest. */
+export interface ReadIndex {
+  readonly index: LogIndex;
 }
 
 export interface Decided {
@@ -269,17 +277,18 @@ const paneAsk: Codec<PaneAsk> = variants<PaneAsk>({
 export const peerRequest: Codec<PeerRequest> = variants<PeerRequest>({
   join: [1, { request: bytes(joinRequestBytesMax), hops: uint(hopsMax) }],
   'ask-pane': [2, { from: nodeNumber, ask: paneAsk, hops: uint(hopsMax) }],
-  digest: [3, {}],
+  digest: [3, { atLeast: counter }],
   facts: [4, { numbers: list(nodeNumber, factsNumbersMax) }],
-  log: [5, { from: counter, most: uint(logPageEntriesMax) }],
+  log: [5, { from: counter, most: uint(logPageEntriesMax), atLeast: counter }],
   'pane-status': [6, {}],
   'config-sync': [7, { role: label, hash: fixedBytes(16), held: list(heldSeq, configsPerRoleMax), ownOnly: bool }],
   role: [8, { role: label, body: bytes(rolePayloadBytesMax) }],
   reach: [9, {}],
-  members: [10, { from: nodeNumber, name: labelOrEmpty }],
+  members: [10, { from: nodeNumber, name: labelOrEmpty, atLeast: counter }],
   'role-members': [11, { role: label }],
   config: [12, { role: label, owner: nodeNumber }],
   charter: [13, { length: counter }],
+  'read-index': [14, { hops: uint(hopsMax) }],
 });
 
 export const peerPost: Codec<PeerPost> = variants<PeerPost>({
@@ -331,6 +340,7 @@ export const admission: Codec<Admission> = record<Admission>({ certificate: byte
 /** Says nothing but that it came. */
 export const reached: Codec<object> = record<object>({});
 export const decided: Codec<Decided> = record<Decided>({ index: counter });
+export const readIndex: Codec<ReadIndex> = record<ReadIndex>({ index: counter });
 export const logPage: Codec<LogPage> = record<LogPage>({
   entries: list(entry, logPageEntriesMax),
   commitIndex: counter,

@@ -142,6 +142,14 @@ describe('members', () => {
     assert.equal(last({ source: 'pane' }), 'As the control pane lists them for atlas: 5 members.');
     assert.match(last({ source: 'pane', pane: 'no-quorum' }) ?? '', / That was decided last: it has no quorum\.$/);
   });
+
+  test('says up to which entry it misses nothing when it was asked to be consistent (CS-16)', () => {
+    const consistent = { ...members, consistent: true, index: 57 } as const;
+    const text = renderMembers(consistent, everybody, plainPaint);
+    assert.match(text, /^As decided up to log entry 57, seen by atlas: 5 members\.$/m);
+    const shown = renderNode({ ...node, tags: {}, consistent: true, index: 57 }, plainPaint);
+    assert.match(shown, /^As of +log entry 57$/m);
+  });
 });
 
 test('a node is shown with what each of its roles requires, bootstraps from and consumes (HM-16)', () => {

@@ -202,9 +202,10 @@ async function openStranger(): Promise<TlsStreams> {
 describe('a stranger with a key', () => {
   const publicKey = randomBytes(32);
   const forMembers: readonly PeerRequest[] = [
-    { kind: 'digest' },
+    { kind: 'digest', atLeast: 0 },
     { kind: 'facts', numbers: [1] },
-    { kind: 'log', from: 1, most: 10 },
+    { kind: 'log', from: 1, most: 10, atLeast: 0 },
+    { kind: 'read-index', hops: 0 },
     { kind: 'pane-status' },
     { kind: 'config-sync', role: 'host', hash: randomBytes(16), held: [], ownOnly: false },
     { kind: 'role', role: 'host', body: new Uint8Array(1) },

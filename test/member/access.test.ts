@@ -31,9 +31,9 @@ const requests: { readonly [K in PeerRequest['kind']]: readonly [Extract<PeerReq
       { kind: 'ask-pane', from: 1, ask: { kind: 'revoke-token', publicKey: new Uint8Array(32) }, hops: 0 },
       ['member', 'control'],
     ],
-    digest: [{ kind: 'digest' }, ['member', 'control']],
+    digest: [{ kind: 'digest', atLeast: 0 }, ['member', 'control']],
     facts: [{ kind: 'facts', numbers: [1] }, ['member', 'control']],
-    log: [{ kind: 'log', from: 1, most: 10 }, ['member', 'control']],
+    log: [{ kind: 'log', from: 1, most: 10, atLeast: 0 }, ['member', 'control']],
     'pane-status': [{ kind: 'pane-status' }, ['member', 'control']],
     'config-sync': [
       { kind: 'config-sync', role: 'host', hash: new Uint8Array(16), held: [], ownOnly: false },
@@ -41,10 +41,11 @@ const requests: { readonly [K in PeerRequest['kind']]: readonly [Extract<PeerReq
     ],
     role: [{ kind: 'role', role: 'host', body: nothing }, ['member', 'control']],
     reach: [{ kind: 'reach' }, ['stranger', 'member', 'control']],
-    members: [{ kind: 'members', name: '', from: 0 }, ['member', 'control']],
+    members: [{ kind: 'members', name: '', from: 0, atLeast: 0 }, ['member', 'control']],
     'role-members': [{ kind: 'role-members', role: 'host' }, ['member', 'control']],
     config: [{ kind: 'config', role: 'tags', owner: 1 }, ['member', 'control']],
     charter: [{ kind: 'charter', length: 0 }, ['stranger', 'member', 'control']],
+    'read-index': [{ kind: 'read-index', hops: 0 }, ['member', 'control']],
   };
 
 const share = { signer: 2, signature: new Uint8Array(64) } as const;

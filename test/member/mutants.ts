@@ -41,6 +41,15 @@ const mutants: readonly Mutant[] = [
     to: "then({ kind: 'committed', index: proposed.firstIndex }, at);",
   },
   {
+    wrong: 'an append is told to be committed after it was there to watch',
+    file: 'raft-engine.ts',
+    from: '      this.tellAppend(entry.index, at);\n      this.shownIndex = entry.index;\n',
+    to:
+      '      this.shownIndex = entry.index;\n' +
+      '      this.parts.onProgress(at);\n' +
+      '      this.tellAppend(entry.index, at);\n',
+  },
+  {
     wrong: 'a busy engine writes down what it refuses',
     file: 'raft-engine.ts',
     from: "if (proposed.kind !== 'accepted') return proposed.kind;",

@@ -9,7 +9,7 @@ import { Raft, type RaftSettings, raftSettingsDefault } from '../../src/raft/raf
 import type { Engine } from '../../src/seam/engine.ts';
 import type { Instant } from '../../src/seam/instant.ts';
 import { type Random, seededRandom } from '../../src/seam/random.ts';
-import type { EngineLab } from '../conformance/engine.ts';
+import type { EngineLab } from '../conformance/engine-stage.ts';
 import { TestDisk, votersOnly } from '../raft/voter.ts';
 
 const numbers: readonly NodeNumber[] = [1, 2, 3];

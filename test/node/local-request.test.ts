@@ -11,6 +11,7 @@ const examples: readonly LocalRequest[] = [
   { kind: 'members' },
   { kind: 'node', name: 'atlas' },
   { kind: 'log', from: 1, most: 1_000 },
+  { kind: 'log', from: 1, most: 1_000, consistent: true },
   { kind: 'events', most: 20, follow: true },
   { kind: 'configs', role: 'host' },
   { kind: 'pane' },

@@ -176,6 +176,18 @@ const mutants: readonly Mutant[] = [
       '    }',
   },
   {
+    wrong: 'a consistent read is answered without confirmation',
+    file: 'member/raft-engine.ts',
+    from: "if (begun.kind === 'pending') this.reads.set(begun.id, then);",
+    to: "if (begun.kind === 'pending') then({ kind: 'current', index: this.shownIndex }, at);",
+  },
+  {
+    wrong: 'a follower answers a consistent read before it has applied what the leader names',
+    file: 'member/pane-reads.ts',
+    from: 'if (index <= this.state.appliedIndex) then({ ok: true, value: index }, at);',
+    to: 'if (index > 0) then({ ok: true, value: index }, at);',
+  },
+  {
     wrong: 'an older seq replaces a newer one',
     file: 'config/config.ts',
     from: "if (held !== undefined && held.seq >= config.seq) return held.seq === config.seq ? 'known' : 'older';",

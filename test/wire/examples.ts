@@ -131,9 +131,9 @@ export const requests: Examples<PeerRequest> = {
   join: { kind: 'join', request: utf8('request'), hops: 2 },
   charter: { kind: 'charter', length: 3 },
   'ask-pane': { kind: 'ask-pane', from: 4, ask: asks.remove, hops: 1 },
-  digest: { kind: 'digest' },
+  digest: { kind: 'digest', atLeast: 0 },
   facts: { kind: 'facts', numbers: [4, 5] },
-  log: { kind: 'log', from: 7, most: 100 },
+  log: { kind: 'log', from: 7, most: 100, atLeast: 9 },
   'pane-status': { kind: 'pane-status' },
   'config-sync': {
     kind: 'config-sync',
@@ -144,9 +144,10 @@ export const requests: Examples<PeerRequest> = {
   },
   role: { kind: 'role', role: 'dns', body: utf8('body') },
   reach: { kind: 'reach' },
-  members: { kind: 'members', from: 257, name: 'atlas' },
+  members: { kind: 'members', from: 257, name: 'atlas', atLeast: 9 },
   'role-members': { kind: 'role-members', role: 'host' },
   config: { kind: 'config', role: 'tags', owner: 4 },
+  'read-index': { kind: 'read-index', hops: 1 },
 };
 
 export const raftMessages: Examples<RaftMessage> = {

@@ -218,7 +218,7 @@ describe('on the wire', () => {
   test('fields that a later version adds are passed over', () => {
     assert.deepEqual(decodeDatagramBody(pack([[1, 7, 'later', [1]]])), [{ kind: 'ping', nonce: 7 }]);
     assert.deepEqual(decodeCommand(pack([6, 5, 4, { later: true }])), { kind: 'withdraw-admission', at: 5, number: 4 });
-    assert.deepEqual(decodeRequest(pack([3, 'later'])), { kind: 'digest' });
+    assert.deepEqual(decodeRequest(pack([6, 'later'])), { kind: 'pane-status' });
   });
 });
 
@@ -277,7 +277,7 @@ describe('limits on the wire', () => {
     assert(decodes(joining(16_384)) && !decodes(joining(16_385)));
     const asking = (numbers: number): Uint8Array => encodeRequest({ kind: 'facts', numbers: range(numbers) });
     assert(decodes(asking(factsNumbersMax)) && !decodes(asking(factsNumbersMax + 1)));
-    const reading = (most: number): Uint8Array => encodeRequest({ kind: 'log', from: 1, most });
+    const reading = (most: number): Uint8Array => encodeRequest({ kind: 'log', from: 1, most, atLeast: 0 });
     assert(decodes(reading(logPageEntriesMax)) && !decodes(reading(logPageEntriesMax + 1)));
     for (const name of ['', 'Host', 'a.b', 'x'.repeat(64)]) {
       assert(!decodes(encodeRequest({ kind: 'role', role: name, body: new Uint8Array(0) })), name);
