@@ -2,9 +2,9 @@
  * Learns what was amended: whoever is ahead is asked for what this node lacks.
  *
  * After a recovery nobody may be left who tells: the node that goes on may be a stranger, and its packets of another
- * epoch. So while no quorum is known a node looks where control nodes live, or lived, and hears out a stranger that
- * says it is a member. Control nodes look around at all times, at members too: so one that was given up, and two parts
- * of a cluster that were recovered apart, find out.
+ * epoch. So while no quorum is known a node looks where control nodes live, or lived, and where members are, and hears
+ * out a stranger that says it is a member. Control nodes look around at all times: so one that was given up, and two
+ * parts of a cluster that were recovered apart, find out.
  */
 import { ByteReader, equalBytes } from '../bytes.ts';
 import { type Locator, verifyLocator } from '../certificate/locator.ts';
@@ -24,7 +24,7 @@ const pauseMs = 2_000;
 const spreadMsPerMember = 1;
 /** … up to this: a third of the time for which the epoch before is still spoken. */
 const spreadMsMax = 20_000;
-/** Without a quorum one address of a control node is asked about so often, … */
+/** Without a quorum somebody's address is asked about so often, … */
 export const seekPeriodMs = 5_000;
 /** … the less often the more members do: twenty a second all together. */
 const seekMsPerMember = 50;
@@ -125,10 +125,10 @@ export class CharterReader {
     return isHealthy ? undefined : Math.max(seekPeriodMs, size * seekMsPerMember);
   }
 
-  /** Where a control node is, as far as this node knows; a control node looks elsewhere as well. */
+  /** Half of the time where a control node is, as far as this node knows, else where anybody is. */
   private placeToLook(): readonly Endpoint[] | undefined {
     const { directory } = this.membership;
-    const isAnywhere = directory.keepsLog(this.self) && this.random.next() < 0.5;
+    const isAnywhere = this.random.next() < 0.5;
     const places = directory.list().filter(({ number, endpoints }) => {
       return number !== this.self && endpoints.length > 0 && (isAnywhere || directory.keepsLog(number));
     });
