@@ -220,4 +220,19 @@ describe('a cluster that lost all its control nodes', () => {
     await seesAll('c9', 'c1', 'c3', 'atlas', 'host-b', 'late');
     await inEpoch(2, 'c9', 'c1', 'c3', 'atlas', 'host-b', 'late');
   });
+
+  test('is recovered once more, on a control node that joined, with a member that was off all the time', async () => {
+    await cluster.agent('host-b').stop();
+    await Promise.all(['c3', 'c9'].map((name) => cluster.agent(name).kill()));
+    await cluster.agent('c1').stop();
+    const recover = ['control', 'recover', '-c', join('c1', 'hivemind.yaml'), '--recovery-key', 'recovery.key'];
+    const report = await cluster.json<RecoveryReport>(...recover, '--keep', 'c9', '--yes');
+    assert.deepEqual([report.epoch, report.kept.map(({ name }) => name)], [{ from: 2, to: 3 }, ['c9']]);
+    await cluster.start('c1');
+    await inEpoch(3, 'c1', 'atlas', 'late');
+    await Promise.all([cluster.start('host-b'), cluster.start('c9')]);
+    await seesAll('c1', 'c9', 'atlas', 'host-b', 'late');
+    await promoted('c9', 'atlas');
+    await inEpoch(3, 'c1', 'c9', 'atlas', 'host-b', 'late');
+  });
 });
