@@ -26,7 +26,7 @@ export function registerSnapshot(program: Command): void {
     .option('--recovery-key <file>', 'the recovery.key that `hivemind init` wrote')
     .requiredOption('--out <folder>', 'where its settings and data go; must not be there yet')
     .requiredOption('--name <name>', 'its name; one of a lost control node will do')
-    .requiredOption('--bind <address>', 'where it listens: where a lost control node did, so that members find it')
+    .requiredOption('--bind <address>', 'where it listens; members look first where a lost control node did')
     .option('--advertise <addresses>', 'where others reach it, when that differs')
     .option('--yes', 'do it')
     .option('--json', 'print JSON')

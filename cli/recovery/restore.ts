@@ -33,8 +33,8 @@ export async function onRestore(file: string, flags: RestoreFlags): Promise<void
   const known = report.givenUp.flatMap(({ addresses }) => addresses);
   if (report.node.addresses.some((address) => known.includes(address))) return;
   printNote(
-    `Members look for it where control nodes were: ${listed(known)}. None of these is its address: give it one of ` +
-      'them with --bind or --advertise, or no member finds it.',
+    `Members look for it where control nodes were: ${listed(known)}. None of these is its address: it finds them ` +
+      'itself, where they were when they joined, and that takes a little longer.',
   );
 }
 

@@ -1,8 +1,8 @@
 /**
  * Looks for amendments where nobody is left who tells of them: after a recovery the node that goes on may be a
  * stranger, and its packets of another epoch. So while no quorum is known a node looks where control nodes live, or
- * lived, and hears out a stranger that says it is a member. Control nodes look around at all times, at members too: so
- * one that was given up, and two parts of a cluster that were recovered apart, find out.
+ * lived, and where members are, and hears out a stranger that says it is a member. Control nodes look around at all
+ * times: so one that was given up, and two parts of a cluster that were recovered apart, find out.
  */
 import { ByteReader, equalBytes } from '../bytes.ts';
 import { type Locator, verifyLocator } from '../certificate/locator.ts';
@@ -13,7 +13,7 @@ import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
 import type { PaneClient } from './pane-client.ts';
 
-/** Without a quorum one address of a control node is asked about so often, … */
+/** Without a quorum somebody's address is asked about so often, … */
 export const seekPeriodMs = 5_000;
 /** … the less often the more members do: twenty a second all together. */
 const seekMsPerMember = 50;
@@ -86,10 +86,10 @@ export class CharterSearch {
     return isHealthy ? undefined : Math.max(seekPeriodMs, size * seekMsPerMember);
   }
 
-  /** Where a control node is, as far as this node knows; a control node looks elsewhere as well. */
+  /** Half of the time where a control node is, as far as this node knows, else where anybody is. */
   private placeToLook(): readonly Endpoint[] | undefined {
     const { directory } = this.membership;
-    const isAnywhere = directory.keepsLog(this.self) && this.random.next() < 0.5;
+    const isAnywhere = this.random.next() < 0.5;
     const places = directory.list().filter(({ number, endpoints }) => {
       return number !== this.self && endpoints.length > 0 && (isAnywhere || directory.keepsLog(number));
     });

@@ -1,6 +1,6 @@
 /** A lost quorum on real processes: recovered on the control node that is left, and restored from a saved snapshot. */
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { RecoveryReport } from '../../cli/recovery/report.ts';
@@ -177,17 +177,20 @@ describe('a cluster that lost all its control nodes', () => {
     assert.deepEqual([inspected.index, inspected.members.length], [saved.index, 5]);
   });
 
-  test('is restored from it on a new node where one of them was, and members find it', async () => {
+  test('is restored from it on a new node at a new address, and members find it', async () => {
     // Admitted after the snapshot was saved: it is lost with the control nodes.
     const { token } = cluster.founded;
     await cluster.join({ name: 'late', through: 'c3', token, role: 'host' });
     await Promise.all(['c1', 'c2', 'c3'].map((name) => cluster.agent(name).kill()));
     for (const name of ['c1', 'c2', 'c3']) rmSync(join(cluster.folder, name), { recursive: true });
     const restore = ['snapshot', 'restore', 'kept', '--recovery-key', 'recovery.key', '--out', 'c9', '--name', 'c9'];
-    const elsewhere = await cluster.run(...restore, '--bind', '127.0.0.1:9');
-    assert.match(elsewhere.stdout, /Nothing was changed/);
-    assert.match(elsewhere.stderr, /None of these is its address/);
-    const report = await cluster.json<RecoveryReport>(...restore, '--bind', cluster.addressOf('c2'), '--yes');
+    const there = await cluster.run(...restore, '--bind', cluster.addressOf('c2'));
+    assert.deepEqual([there.code, there.stderr, existsSync(join(cluster.folder, 'c9'))], [0, '', false]);
+    assert.match(there.stdout, /Nothing was changed/);
+    // Harder: nobody looks there.
+    restore.push('--bind', await cluster.addressFor('c9'));
+    assert.match((await cluster.run(...restore)).stderr, /None of these is its address/);
+    const report = await cluster.json<RecoveryReport>(...restore, '--yes');
     assert.deepEqual(
       report.givenUp.map(({ name }) => name),
       ['c1', 'c2', 'c3'],
@@ -216,5 +219,20 @@ describe('a cluster that lost all its control nodes', () => {
     await cluster.start('c9');
     await seesAll('c9', 'c1', 'c3', 'atlas', 'host-b', 'late');
     await inEpoch(2, 'c9', 'c1', 'c3', 'atlas', 'host-b', 'late');
+  });
+
+  test('is recovered once more, on a control node that joined, with a member that was off all the time', async () => {
+    await cluster.agent('host-b').stop();
+    await Promise.all(['c3', 'c9'].map((name) => cluster.agent(name).kill()));
+    await cluster.agent('c1').stop();
+    const recover = ['control', 'recover', '-c', join('c1', 'hivemind.yaml'), '--recovery-key', 'recovery.key'];
+    const report = await cluster.json<RecoveryReport>(...recover, '--keep', 'c9', '--yes');
+    assert.deepEqual([report.epoch, report.kept.map(({ name }) => name)], [{ from: 2, to: 3 }, ['c9']]);
+    await cluster.start('c1');
+    await inEpoch(3, 'c1', 'atlas', 'late');
+    await Promise.all([cluster.start('host-b'), cluster.start('c9')]);
+    await seesAll('c1', 'c9', 'atlas', 'host-b', 'late');
+    await promoted('c9', 'atlas');
+    await inEpoch(3, 'c1', 'c9', 'atlas', 'host-b', 'late');
   });
 });

@@ -6,7 +6,7 @@ import type { LogEntry, LogSnapshot, StoredLog } from '../../src/seam/log-store.
 import { seededRandom } from '../../src/seam/random.ts';
 import { PowerFailure, SimFileSystem } from '../../src/sim/sim-file-system.ts';
 import { peekLog, replaceLog } from '../../src/store/log-replacement.ts';
-import { encodeLogSnapshot } from '../../src/store/log-snapshot.ts';
+import { encodeLogSnapshot, logSnapshotNames, saveLogSnapshot } from '../../src/store/log-snapshot.ts';
 import { markQuarantined } from '../../src/store/quarantine.ts';
 import { decodeSavedSnapshot, encodeSavedSnapshot, type SavedSnapshot } from '../../src/store/saved-snapshot.ts';
 import { WalWriter } from '../../src/store/wal-writer.ts';
@@ -101,6 +101,14 @@ describe('a log that a snapshot replaces', () => {
     assert.deepEqual(peekLog(files, folder).hardState, { term: 7, votedFor: 1 });
     replaceLog(files, folder, { hardState, snapshot });
     assertNew(load(files));
+  });
+
+  test('keeps no older snapshot beside: that is of another log, and must never stand in', () => {
+    const files = machine();
+    saveLogSnapshot(files, folder, { ...snapshot, index: 2, term: 1 });
+    const aside = replaceLog(files, folder, { hardState, snapshot });
+    assert.deepEqual(logSnapshotNames(files.list(folder)), ['log-0000000000001388.snapshot']);
+    assert.deepEqual(logSnapshotNames(files.list(aside ?? '')), ['log-0000000000000002.snapshot']);
   });
 
   test('may be none yet', () => {
