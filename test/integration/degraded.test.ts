@@ -1,4 +1,4 @@
-/** The table in docs/control.md, row by row: each operation is tried on a cluster without a quorum, and without a pane. */
+/** The table in docs/control.md, row by row: each is tried on a cluster without a quorum, or without a pane. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { HivemindError } from '../../src/error.ts';
