@@ -39,7 +39,7 @@ const obstacleSentences: Readonly<Record<LocalReplacement['obstacle'], string>> 
   'standby-unfit': 'who stands by does not follow the event log closely enough yet',
   'change-under-way': 'the control nodes, or the epoch, are being changed',
   brake: 'the brake holds convictions back; see `hivemind brake status`',
-  back: 'it is heard again',
+  back: 'it is heard, or was a moment ago',
   'turned-off': 'membership.replaceControlAfter is 0; `hivemind control remove` takes it out',
 };
 

@@ -242,8 +242,8 @@ export class PaneClient {
     if (at.now < this.nextWhyAt) return;
     this.nextWhyAt = at.now + askWhyPeriodMs * this.crowding;
     const unasked = this.rendezvous().filter((number) => !this.notAdmittedBy.has(number));
-    const [anyone] = shuffled(unasked, this.random);
-    if (anyone !== undefined) this.pullDigest(anyone, at);
+    const next = this.contacts.leastExplained(shuffled(unasked, this.random));
+    if (next !== undefined) this.pullDigest(next, at);
   }
 
   onAnswer(from: NodeNumber, answer: KeepAliveAnswer, at: Instant): void {

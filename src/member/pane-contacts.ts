@@ -23,6 +23,8 @@ export interface ControlContact {
 export class PaneContacts {
   /** Of control nodes alone: nobody else is asked. */
   private readonly byNumber = new Map<NodeNumber, ControlContact>();
+  /** When each was last asked over a stream. */
+  private readonly streamedAt = new Map<NodeNumber, WallMs>();
 
   of(number: NodeNumber): ControlContact | undefined {
     return this.byNumber.get(number);
@@ -30,7 +32,15 @@ export class PaneContacts {
 
   /** Forgets whoever is no control node any more. */
   keep(control: readonly NodeNumber[]): void {
-    for (const number of this.byNumber.keys()) if (!control.includes(number)) this.byNumber.delete(number);
+    for (const known of [this.byNumber, this.streamedAt]) {
+      for (const number of known.keys()) if (!control.includes(number)) known.delete(number);
+    }
+  }
+
+  /** Of these the one that was asked over a stream longest ago: of whom least is known why it is silent. */
+  leastExplained(numbers: readonly NodeNumber[]): NodeNumber | undefined {
+    const streamedAt = (number: NodeNumber): WallMs => this.streamedAt.get(number) ?? 0;
+    return [...numbers].sort((a, b) => streamedAt(a) - streamedAt(b))[0];
   }
 
   onAnswer(number: NodeNumber, health: PaneHealth, at: Instant): void {
@@ -45,6 +55,7 @@ export class PaneContacts {
 
   /** How a request over a stream ended, of a control node that answers no datagrams. */
   onStream<T>(number: NodeNumber, outcome: Outcome<T>, at: Instant): void {
+    this.streamedAt.set(number, at.wall);
     if (this.byNumber.get(number)?.state !== 'answers') this.become(number, stateOf(outcome), undefined, at);
   }
 

@@ -81,14 +81,15 @@ export class Replacement {
     const { state, voters, replaceAfterMs, isBraked, isBack } = this.parts;
     const impossible = (obstacle: ReplacementObstacle): Judged => ({ kind: 'impossible', obstacle });
     if (replaceAfterMs === 0) return impossible('turned-off');
+    const standby = standbyControlNodes(state);
+    if (standby.length === 0) return impossible('no-standby');
     if (isBack(number, at)) return impossible('back');
     if (isBraked()) return impossible('brake');
     if (state.amending !== undefined) return impossible('change-under-way');
-    const standby = standbyControlNodes(state);
     for (const successor of standby) {
       const command = voters.amendmentFor(replacementOf(state, number, successor), at);
       if (!(command instanceof HivemindError)) return { kind: 'possible', successor, command };
     }
-    return impossible(standby.length === 0 ? 'no-standby' : 'standby-unfit');
+    return impossible('standby-unfit');
   }
 }

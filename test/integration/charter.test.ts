@@ -61,11 +61,16 @@ describe('a control node', () => {
   test('is demoted, removed, and the others decide without it', async () => {
     const refused = await cluster.run('remove', 'c1', ...socketOf('atlas'));
     assert.equal(refused.code, 1);
+    const stranger = await cluster.run('control', 'remove', 'host-b', ...socketOf('atlas'));
+    assert.equal(stranger.code, 1);
+    assert.match(stranger.stderr, /host-b is no control node/);
     assert.match(refused.stderr, /`hivemind control demote c1` comes first/);
-    assert.equal((await cluster.run('control', 'demote', 'c1', ...socketOf('atlas'))).code, 0);
+    const removal = await cluster.json<{ readonly control: readonly string[] }>(
+      ...['control', 'remove', 'c1', ...socketOf('atlas')],
+    );
+    assert.deepEqual(removal.control, ['c2', 'c3', 'c4']);
     const remaining = ['atlas', 'host-b', 'host-c', 'c2', 'c3', 'c4'];
     await everywhere(remaining, 'the control set', controlNodesAt, ['c2', 'c3', 'c4']);
-    assert.equal((await cluster.run('remove', 'c1', ...socketOf('atlas'))).code, 0);
     await cluster.until('c1 has ended', () => !cluster.agent('c1').isRunning);
     await seesAll(...remaining);
     const late = await cluster.token('--role', 'host', ...socketOf('host-b'));

@@ -16,7 +16,7 @@ export const root: string = join(import.meta.dirname, '../..');
 export const program: string = join(root, 'dist/cli/main.js');
 
 /** An agent that takes longer to be ready never will be. */
-export const readyMs = 15_000;
+export const readyMs = 60_000;
 const stopMs = 8_000;
 const pollMs = 25;
 const compileMs = 120_000;
