@@ -25,6 +25,9 @@ export interface SeedReport {
   readonly crashes: number;
   readonly partitions: number;
   readonly departures: number;
+  readonly diskFaults: number;
+  /** Of the control set, decided. */
+  readonly controlChanges: number;
   readonly committed: number;
   readonly convictions: number;
 }
@@ -61,6 +64,8 @@ export function runSeed(seed: number, { thorough = false }: SeedOptions = {}): S
     crashes: run.crashes,
     partitions: run.partitions,
     departures: run.departures,
+    diskFaults: run.disks.done,
+    controlChanges: run.operator.changes,
     committed: Math.max(...cluster.control.map((node) => node.member?.pane?.state.appliedIndex ?? 0)),
     convictions: cluster.nodes.flatMap((node) => node.events).filter((event) => event.kind === 'down').length,
   };
