@@ -367,10 +367,8 @@ export class Member {
     if (this.certificate !== undefined) this.directory.admit(this.certificate, at.wall, this.number);
     this.directory.locate(this.locator.bytes);
     this.membership.swim.setControlNodes(this.directory.controlNumbers());
-    for (const number of this.directory.controlNumbers()) {
-      const record = this.directory.get(number);
-      if (record !== undefined) this.membership.learn(record, 'alive', 0, at);
-    }
+    // No entry admits those of the genesis; who does not sign any more belongs all the same.
+    for (const record of this.directory.list()) this.membership.learn(record, 'alive', 0, at);
     if (memory !== undefined) {
       this.membership.mergeDigest(memory.digest, at);
       this.exchange.recall(memory.configs);

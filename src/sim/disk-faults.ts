@@ -18,7 +18,8 @@ export class DiskFaults {
   private readonly random: Random;
   /** Of the smallest control set that there may be. */
   private readonly minority: () => number;
-  readonly counts: Record<DiskAction, number> = { rot: 0, failSync: 0, hang: 0, fill: 0, loseLog: 0 };
+  /** How many there were. */
+  done = 0;
 
   constructor(cluster: SimCluster, minority: () => number) {
     this.cluster = cluster;
@@ -28,7 +29,7 @@ export class DiskFaults {
 
   /** Does it where it can be done. */
   act(action: DiskAction): void {
-    if (this[action]()) this.counts[action]++;
+    if (this[action]()) this.done++;
   }
 
   /** All disks work from now on; what was damaged stays damaged. */

@@ -66,8 +66,8 @@ const weights: Readonly<Record<Action, number>> = {
   pause: 4,
   jumpClock: 2,
   driftClock: 2,
-  joinControl: 3,
-  changeSet: 5,
+  joinControl: 6,
+  changeSet: 8,
   transfer: 3,
   advanceEpoch: 1,
   note: 4,
@@ -186,7 +186,7 @@ export class FaultRun {
   private start(node: SimNode): void {
     node.start(this.cluster.endpoints.filter((endpoint) => endpoint !== node.endpoint));
     // It says so itself, and stays away until it is replaced.
-    if (node.isLost && !node.running) node.hasLeft = true;
+    if (node.isLost && node.failure?.code === 'data-corrupt') node.hasLeft = true;
   }
 
   private partition(): void {

@@ -27,6 +27,9 @@ export interface SeedReport {
   readonly departures: number;
   /** Consistent ones that were answered. */
   readonly reads: number;
+  readonly diskFaults: number;
+  /** Of the control set, decided. */
+  readonly controlChanges: number;
   readonly committed: number;
   readonly convictions: number;
 }
@@ -64,6 +67,8 @@ export function runSeed(seed: number, { thorough = false }: SeedOptions = {}): S
     partitions: run.partitions,
     departures: run.departures,
     reads: cluster.invariants.consistentReads,
+    diskFaults: run.disks.done,
+    controlChanges: run.operator.changes,
     committed: Math.max(...cluster.control.map((node) => node.member?.pane?.state.appliedIndex ?? 0)),
     convictions: cluster.nodes.flatMap((node) => node.events).filter((event) => event.kind === 'down').length,
   };

@@ -28,9 +28,8 @@ export const operatorActions = ['joinControl', 'changeSet', 'transfer', 'advance
 export type OperatorAction = (typeof operatorActions)[number];
 
 export class SimOperator {
-  /** Changes of the control set that were decided, and epochs that were asked for. */
+  /** Changes of the control set that were decided. */
   changes = 0;
-  epochs = 0;
   private readonly cluster: SimCluster;
   private readonly random: Random;
   /** The size of the smallest set that was asked for, or is there. */
@@ -38,6 +37,7 @@ export class SimOperator {
   private readonly tokenSeed: Uint8Array;
   private readonly tokenKey: SigningKey;
   private joins = 0;
+  private epochs = 0;
   private session: { readonly id: Uint8Array; readonly since: LogIndex } | undefined;
   private sequence = 0;
 

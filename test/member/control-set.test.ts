@@ -136,3 +136,21 @@ test('a member that was away while all control nodes were exchanged finds the ne
   becomesWhole(cluster, 60_000);
   areControlNodes(cluster, 1, fourth.number, fifth.number);
 });
+
+test('a control node of the genesis that signs no more belongs as before, also for whoever starts after that', () => {
+  const cluster = wholeCluster({ members: 3, controlNodes: 4, seed: 5 });
+  assert.equal(asked(cluster, changeTo(cluster, 1, 2, 3)), undefined);
+  areControlNodes(cluster, 1, 2, 3);
+  for (const name of ['c1', 'c2', 'c3']) {
+    const node = nodeOf(cluster, name);
+    node.crash();
+    node.start([]);
+    assert.notEqual(node.member?.membership.swim.statusOf(4), undefined, name);
+    becomesWhole(cluster);
+  }
+  const fourth = nodeOf(cluster, 'c4');
+  fourth.crash();
+  assert(cluster.runUntil(() => cluster.leader?.member?.pane?.state.members.get(4)?.status === 'down', 30_000));
+  fourth.start([]);
+  becomesWhole(cluster, 60_000);
+});

@@ -109,12 +109,6 @@ const mutants: readonly Mutant[] = [
     to: "return 'torn';",
   },
   {
-    wrong: 'a record is read without its checksum',
-    file: 'store/wal-record.ts',
-    from: 'return checksum(payload, place) === bytes.readUInt32BE(place.offset + crcBytes) ? payload : undefined;',
-    to: 'return payload;',
-  },
-  {
     wrong: 'a sync that failed is taken for one that did not',
     file: 'store/wal-writer.ts',
     from: '    this.final(() => segment.file.syncData());\n',
