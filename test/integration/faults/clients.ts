@@ -13,7 +13,7 @@ import { describedEntry, tokenValue } from './held-log.ts';
 import { Lines, NotSent } from './lines.ts';
 
 const writers = 16;
-const readers = 2;
+const readers = 4;
 const writePauseMsMax = 60;
 const readPauseMsMax = 100;
 const tokenPauseMs = 2_000;
