@@ -56,7 +56,9 @@ function tokenOf({ key }: Detail): string {
 
 function admittedBy({ roles, usesMax }: Detail): string {
   const whom = usesMax === 0 ? 'any number of nodes' : plural(Number(usesMax), 'node');
-  return Array.isArray(roles) && roles.length > 0 ? `${whom} as ${namesIn(roles)}` : `${whom} with any roles`;
+  return Array.isArray(roles) && roles.length > 0
+    ? `${whom} as ${namesIn(roles)}`
+    : `${whom} with any roles but control`;
 }
 
 function reasonIn({ reason }: Detail): string {

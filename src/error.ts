@@ -14,7 +14,6 @@ export const errorCodes = [
   'data-corrupt',
   'data-format',
   'disk-failed',
-  'epoch-mismatch',
   'frame-invalid',
   'internal',
   'join-refused',

@@ -11,7 +11,7 @@ import type { Refusal } from './refusal.ts';
 
 /** Clocks of joiners and control nodes may differ by this much. */
 export const clockSkewMs = 300_000;
-/** A certificate's life. Renewal comes with the epoch; until then it must outlast any cluster of this version. */
+/** A certificate's life. None is renewed, so it must outlast any cluster of this version. */
 export const certificateLifeMs: number = 3_650 * 86_400_000;
 /** An admitting entry that found no majority of signatures for this long is withdrawn. */
 export const admissionLifeMs = 60_000;

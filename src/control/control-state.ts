@@ -19,7 +19,7 @@ import { RoleMembers } from './role-members.ts';
 
 export { type AdmittedMember, returnsWithinHour } from './admitted-member.ts';
 
-/** The role of the genesis's nodes; no token admits it, because the control set is changed apart. */
+/** The role of the genesis's nodes. A token that names it admits who keeps the log; who votes is changed apart. */
 export const controlRole = 'control';
 
 /** Between the two entries of an admission: known to the pane and the joiner alone. */

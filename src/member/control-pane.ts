@@ -72,6 +72,7 @@ export class ControlPane {
   /** Entries up to here were applied by an earlier run of this node. */
   private readonly replayedTo: LogIndex;
   private isReplay = false;
+  private readonly onLaterCharter: (from: NodeNumber, at: Instant) => void;
 
   constructor(parts: {
     readonly self: NodeNumber;
@@ -85,10 +86,13 @@ export class ControlPane {
     readonly patience: Pick<MemberOptions, 'reapAfterMs' | 'replaceControlAfterMs'>;
     readonly snapshotEveryEntries: number;
     readonly sendDatagram: (to: NodeNumber, message: RaftDatagram, at: Instant) => void;
+    /** This node may be a control node of a later charter. */
+    readonly onLaterCharter: (from: NodeNumber, at: Instant) => void;
     readonly at: Instant;
   }) {
     const { self, membership, outbox, raft, state } = parts;
     this.self = self;
+    this.onLaterCharter = parts.onLaterCharter;
     this.membership = membership;
     this.outbox = outbox;
     this.signatures = new Signatures({ key: parts.key, self, directory: membership.directory, outbox });
@@ -336,9 +340,19 @@ export class ControlPane {
     if (this.courier.onDatagram(from, datagram, at)) this.onRaft(from, datagram.message, at);
   }
 
+  /** Who keeps the log without a vote answers; it neither leads nor stands, or one machine could decide alone. */
   onRaft(from: NodeNumber, message: RaftMessage, at: Instant): void {
+    if (isOfLeaders(message) && !this.mayLead(from)) {
+      this.onLaterCharter(from, at);
+      return;
+    }
     this.watch.onHeard(from, at);
     this.engine.receive(from, message, at);
+  }
+
+  private mayLead(number: NodeNumber): boolean {
+    const { voters, outgoing } = this.engine.raft.configuration;
+    return this.membership.directory.isControl(number) || voters.includes(number) || outgoing.includes(number);
   }
 
   /** What the disk of the log says of its work. */
@@ -381,4 +395,9 @@ export class ControlPane {
     const { health } = this.watch;
     return { number: this.self, role, term, commitIndex, lastIndex, health, brake, replacement };
   }
+}
+
+/** Sent by who leads, or wants to. */
+function isOfLeaders({ kind }: RaftMessage): boolean {
+  return kind !== 'append-answer' && kind !== 'snapshot-answer' && kind !== 'vote-answer' && kind !== 'pre-vote-answer';
 }

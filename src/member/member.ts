@@ -128,7 +128,10 @@ export class Member {
       options,
       this.membership,
       this.outbox,
-      (to, datagram, later) => this.line.send(to, [datagram], later),
+      {
+        sendDatagram: (to, datagram, later) => this.line.send(to, [datagram], later),
+        onLaterCharter: (from, later) => this.charterReader.want(from, later),
+      },
       at,
     );
     this.reads = new Reads({ ...parts, client: this.client, pane: this.pane, asPeer: () => this.asPeer() });

@@ -29,7 +29,7 @@ export function openPane(
   options: MemberOptions,
   membership: Membership,
   outbox: Outbox,
-  sendDatagram: ConstructorParameters<typeof ControlPane>[0]['sendDatagram'],
+  calls: Pick<ConstructorParameters<typeof ControlPane>[0], 'sendDatagram' | 'onLaterCharter'>,
   at: Instant,
 ): ControlPane | undefined {
   const { storedLog, random, genesis, number, snapshotEveryEntries } = options;
@@ -74,5 +74,5 @@ export function openPane(
     now: at.now,
   });
   const parts = { self: number, key: options.signingKey, raft, state, snapshot, membership, outbox };
-  return new ControlPane({ ...parts, patience: options, snapshotEveryEntries, sendDatagram, at });
+  return new ControlPane({ ...parts, patience: options, snapshotEveryEntries, ...calls, at });
 }

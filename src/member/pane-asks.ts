@@ -66,7 +66,8 @@ export class PaneAsks {
       case 'return':
         return this.returnOf(from, ask.incarnation, at);
       case 'create-token':
-        if (ask.notAfter <= at.wall) {
+        // By the time of the log, too: it judges the joins.
+        if (ask.notAfter <= Math.max(at.wall, this.parts.state.at)) {
           return new HivemindError('usage', 'A token must expire in the future; give --ttl a longer time.');
         }
         return this.parts.state.tokens.has(toHex(ask.publicKey)) ? 'stands already' : { ...ask, ...dated };

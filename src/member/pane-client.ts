@@ -339,7 +339,9 @@ export class PaneClient {
   }
 
   private attempt<T>(asking: Asking<T>, order: NodeNumber[], at: Instant): void {
-    const target = order.map((number) => this.membership.directory.target(number)).find((each) => each !== undefined);
+    const targets = order.map((number) => this.membership.directory.target(number));
+    const first = targets.findIndex((each) => each !== undefined);
+    const target = targets[first];
     const left = asking.deadline - at.now;
     if (left <= 0) asking.then({ ok: false, error: asking.isOpen ? unknownOutcome() : this.giveUp() }, at);
     else if (target === undefined) {
@@ -347,7 +349,7 @@ export class PaneClient {
       this.waiting.push({ retryAt: at.now + askPauseMs, retry });
     } else {
       const { request, answer, attemptMs } = asking;
-      const rest = order.slice(1);
+      const rest = order.slice(first + 1);
       const onOutcome = (outcome: Outcome<T>, later: Instant): void => this.onOutcome(asking, outcome, rest, later);
       this.outbox.ask(target, request, answer, Math.min(left, attemptMs), onOutcome, at);
     }

@@ -106,15 +106,13 @@ export class Signatures {
 
   private offer(statement: Statement, leader: NodeNumber | undefined): void {
     if (this.setFor(statement)?.signingKeys.has(this.self) !== true) return;
+    const target = leader === undefined ? undefined : this.directory.target(leader);
+    if (leader !== this.self && target === undefined) return;
     const share = signShare(this.key, this.self, statement);
     const subject = subjectOf(statement);
-    if (leader === this.self) {
-      this.keep(subject, share);
-      return;
-    }
-    const target = leader === undefined ? undefined : this.directory.target(leader);
-    if (target === undefined) return;
-    this.outbox.post(target, { kind: 'share', number: subject, statement: statement.kind, share });
+    if (leader === this.self) this.keep(subject, share);
+    else if (target !== undefined)
+      this.outbox.post(target, { kind: 'share', number: subject, statement: statement.kind, share });
   }
 }
 

@@ -42,7 +42,7 @@ export type RoleDoor = (role: string, from: NodeNumber, body: Uint8Array) => Pro
 export type StreamVerdict =
   | { readonly kind: 'member'; readonly number: NodeNumber }
   | { readonly kind: 'stranger' }
-  | { readonly kind: 'refused'; readonly code: 'not-admitted' | 'epoch-mismatch'; readonly sentence: string };
+  | { readonly kind: 'refused'; readonly code: 'not-admitted'; readonly sentence: string };
 
 interface Pending {
   readonly from: StreamPeer;

@@ -1,9 +1,14 @@
 /** What one compromised member, with its keys and its place in the cluster, cannot do to the others. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { signingKeyFrom } from '../../src/crypto.ts';
 import type { LogIndex } from '../../src/identity.ts';
+import type { RaftMessage } from '../../src/raft/message.ts';
+import { simulationBeganAt } from '../../src/sim/sim-clock.ts';
 import { SimCluster } from '../../src/sim/sim-cluster.ts';
 import type { SimNode } from '../../src/sim/sim-node.ts';
+import { encodeCommand } from '../../src/wire/command.ts';
+import { encodePost } from '../../src/wire/peer-message.ts';
 import type { PaneAsk } from '../../src/wire/peer-message.ts';
 import { becomesWhole, membersOf, nodeOf, wholeCluster } from './scene.ts';
 
@@ -182,5 +187,47 @@ describe('a member whose datagrams do not arrive', () => {
     network.datagram = datagram;
     becomesWhole(cluster, 60_000);
     assert(warned('datagrams-open'));
+  });
+});
+
+describe('a node with the role control that nobody promoted', () => {
+  test('cannot lead: what it says as a leader reaches no log', () => {
+    const cluster = wholeCluster({ members: 1 });
+    const seed = new Uint8Array(32).fill(7);
+    const { publicKey } = signingKeyFrom(seed);
+    const notAfter = simulationBeganAt + 3_600_000;
+    const token = { kind: 'create-token', publicKey, notAfter, usesMax: 0 } as const;
+    let isMade = false;
+    cluster.ask(nodeOf(cluster, 'm1'), { ...token, roles: ['control'] }, ({ ok }) => {
+      isMade = ok;
+    });
+    assert(cluster.runUntil(() => isMade, 30_000));
+    const learner = { name: 'control', requires: [], bootstrapFrom: [], consumes: [] };
+    const liar = cluster.add({ name: 'liar', roles: [learner], token: cluster.tokenFrom(seed) });
+    cluster.start([liar]);
+    becomesWhole(cluster);
+    const raft = cluster.leader?.member?.pane?.engine.raft;
+    assert(raft !== undefined);
+    const { term, lastIndex } = raft;
+    const payload = encodeCommand({ ...token, roles: [], at: 1, publicKey: new Uint8Array(32).fill(9) });
+    const message: RaftMessage = {
+      kind: 'append-request',
+      term: term + 1,
+      previousIndex: lastIndex,
+      previousTerm: raft.termAt(lastIndex) ?? 0,
+      commitIndex: lastIndex + 1,
+      round: 1,
+      lossSeen: 0,
+      entries: [{ index: lastIndex + 1, term: term + 1, kind: 'command', payload }],
+    };
+    const honest = cluster.control.filter((node) => node !== liar);
+    // From its own hand the simulator would not let it pass.
+    const body = encodePost({ kind: 'raft', message });
+    for (const node of honest) node.step({ kind: 'post', from: liar.asPeer(), body });
+    cluster.run(3_000);
+    for (const { member, name } of honest) {
+      assert.equal(member?.pane?.engine.raft.term, term, name);
+      assert.equal(member?.pane?.state.tokens.size, 2, name);
+    }
   });
 });
