@@ -94,7 +94,8 @@ export class SimNode implements StreamEnd {
 
   get time(): Instant {
     const { now } = this.world.timeline;
-    return { now, wall: simulationBeganAt + now };
+    // As a system's: whole milliseconds, which is what log entries and certificates can say.
+    return { now, wall: simulationBeganAt + Math.floor(now) };
   }
 
   get number(): NodeNumber {
