@@ -83,7 +83,7 @@ export class LocalService {
       case 'snapshot':
         return this.snapshotDesk.piece(request);
       case 'open-session':
-        return this.logDesk.openSession();
+        return await this.logDesk.openSession();
       case 'note':
         return await this.logDesk.note(request);
       case 'events':

@@ -82,12 +82,16 @@ export class LogDesk {
 
   // — notes —
 
-  openSession(): LocalSession {
-    return { session: localSessionText(this.newSession()) };
+  /** @throws HivemindError for want of a quorum */
+  async openSession(): Promise<LocalSession> {
+    return { session: localSessionText(await this.newSession()) };
   }
 
-  private newSession(): LocalSessionId {
-    return { session: this.parts.random.bytes(sessionIdBytes), since: this.node.member.client.pane.logIndex };
+  /** Of an index as old as the last keep-alive a session could seem to be a forgotten one, where many are opened. */
+  private async newSession(): Promise<LocalSessionId> {
+    const { pane } = this.node.member;
+    const since = pane === undefined ? await this.node.readIndex() : pane.state.appliedIndex;
+    return { session: this.parts.random.bytes(sessionIdBytes), since };
   }
 
   /** @throws HivemindError `usage`, `session-expired`, `busy`, or for want of a quorum */
@@ -97,7 +101,7 @@ export class LogDesk {
       const sentence = `The note takes ${bytes.length} bytes, an entry carries ${noteBytesMax}; note a name for it.`;
       throw new HivemindError('usage', sentence);
     }
-    const turn = session === '' ? { ...this.newSession(), sequence: 1 } : { ...parseLocalSession(session), sequence };
+    const turn = session === '' ? { ...(await this.newSession()), sequence: 1 } : { ...parseLocalSession(session), sequence };
     const ask = { kind: 'note', text: bytes, ...turn } as const;
     const decide = (): Promise<LogIndex> => this.node.ask<LogIndex>((member, then, at) => member.ask(ask, then, at));
     try {

@@ -20,8 +20,9 @@ export class SimClock {
     return this.since.own + (this.timeline.now - this.since.timeline) * this.rate;
   }
 
+  /** As a system's: whole milliseconds, which is what log entries and certificates can say. */
   get wallNow(): WallMs {
-    return simulationBeganAt + this.timeline.now + this.wallOffsetMs;
+    return Math.floor(simulationBeganAt + this.timeline.now + this.wallOffsetMs);
   }
 
   /** From now on it counts so many milliseconds in each. */
