@@ -101,7 +101,8 @@ export class LogDesk {
       const sentence = `The note takes ${bytes.length} bytes, an entry carries ${noteBytesMax}; note a name for it.`;
       throw new HivemindError('usage', sentence);
     }
-    const turn = session === '' ? { ...(await this.newSession()), sequence: 1 } : { ...parseLocalSession(session), sequence };
+    const of = session === '' ? await this.newSession() : parseLocalSession(session);
+    const turn = { ...of, sequence: session === '' ? 1 : sequence };
     const ask = { kind: 'note', text: bytes, ...turn } as const;
     const decide = (): Promise<LogIndex> => this.node.ask<LogIndex>((member, then, at) => member.ask(ask, then, at));
     try {

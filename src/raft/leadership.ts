@@ -106,12 +106,15 @@ export class Leadership {
     this.followers = new Map(others.map((number) => [number, this.followers.get(number) ?? newcomer()]));
   }
 
-  /** A heartbeat: every follower hears from us, and whatever was lost is found out. */
+  /**
+   * A heartbeat: every follower hears from us, and whatever was lost is found out. Whoever is silent gets no entries
+   * with it: they would go nowhere, ten times a second, until it returns.
+   */
   beat(now: MonotonicMs): void {
     this.beatAt = now + this.settings.heartbeatMs;
     if (this.transfer !== undefined && now >= this.transfer.until) this.transfer = undefined;
     for (const [to, progress] of this.followers) {
-      progress.allowProbe();
+      if (this.isHeard(to, now)) progress.allowProbe();
       this.repeatChunk(to, progress, now);
     }
     this.openRound(now);

@@ -139,12 +139,22 @@ describe('a follower that is away', () => {
     assert.equal(chunks.length, 1, 'one piece, not again with each heartbeat, and not one for each snapshot');
   });
 
-  test('that this leader never heard costs one probe for each heartbeat, until a snapshot takes the place', () => {
+  test('that this leader never heard costs a probe for each heartbeat of one election timeout, and then none', () => {
     const leader = new Leader(votersOnly(1, 2, 3));
-    const sent = sentToAbsent(leader);
-    const probes = sent.filter((message) => message.kind === 'append-request' && message.entries.length > 0);
-    assert(probes.length <= 11, `${probes.length}`);
+    const sent: AddressedRaftMessage[] = [];
+    for (let beat = 0; beat < 50; beat++) {
+      leader.one.raft.propose([large], leader.now);
+      sent.push(...leader.carry(), ...leader.beat());
+    }
+    const appends = sent.filter(({ to }) => to === 3).map(({ message }) => message as AppendRequest);
+    const probes = appends.filter(({ entries }) => entries.length > 0);
+    assert(probes.length <= 1 + settings.electionTimeoutMs / settings.heartbeatMs, `${probes.length}`);
     for (const probe of probes) assert(payloadBytes([probe]) <= settings.messageBytesMax);
+    assert(appends.length >= 50, 'it still hears that there is a leader');
+    const answer = { kind: 'append-answer', term: 1, accepted: true, matchIndex: 0, round: 50, lostLog: 0 } as const;
+    leader.one.raft.receive(3, answer, leader.now);
+    const sentThen = leader.carry().filter(({ to }) => to === 3);
+    assert(payloadBytes(sentThen.map(({ message }) => message)) > 0, 'it gets entries as soon as it answers');
   });
 
   test('holds back no entry from being forgotten', () => {
