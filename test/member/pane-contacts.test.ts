@@ -1,6 +1,7 @@
 /** Why the pane is degraded, as every node can tell: who is in touch with whom, since when, and how the rest failed. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { HivemindError } from '../../src/error.ts';
 import type { NodeNumber } from '../../src/identity.ts';
 import { Member } from '../../src/member/member.ts';
 import { type ContactState, type ControlContact, PaneContacts } from '../../src/member/pane-contacts.ts';
@@ -109,6 +110,9 @@ describe('contacts', () => {
     assert.deepEqual(contacts.of(1), { state: 'streams-only', since: 30, triedAt: 40, health: undefined });
     contacts.onAnswer(1, health, at(50));
     assert.deepEqual(contacts.of(1), { state: 'answers', since: 50, triedAt: 50, health });
+    contacts.onStream(2, { ok: false, error: new HivemindError('time-out', 'No answer.') }, at(60));
+    assert.equal(contacts.leastExplained([2, 1]), 1, 'it was asked over a stream before the other');
+    assert.equal(contacts.leastExplained([2, 1, 3]), 3, 'and this one never');
     contacts.keep([2]);
     assert.equal(contacts.of(1), undefined);
   });

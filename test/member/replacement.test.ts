@@ -127,6 +127,7 @@ describe('nobody is replaced', () => {
     nodeOf(cluster, 'c3').crash();
     cluster.run(soonMs);
     assert.deepEqual(replaced(cluster), []);
+    assert.equal(replacementAt(cluster)?.obstacle, 'no-standby');
     cluster.start([nodeOf(cluster, 'c3'), nodeOf(cluster, 's1')]);
     becomesWhole(cluster, 60_000);
     nodeOf(cluster, 'c2').crash();
@@ -154,6 +155,19 @@ describe('nobody is replaced', () => {
     assert.deepEqual(replaced(cluster), []);
     cluster.network.heal();
     assert(cluster.runUntil(() => areControlNodes(cluster, 'c1', 'c2', 's1'), 60_000));
+  });
+
+  test('whom the other control nodes hear, though its observers do not', () => {
+    const { cluster } = clusterWith(1, { controlNodes: 3, members: 9 });
+    const members = cluster.nodes.map(({ name }) => name).filter((name) => name.startsWith('m'));
+    cluster.network.partition(['c3'], members);
+    const obstacles = new Set<string>();
+    for (let each = 0; each < 600; each++) {
+      cluster.run(1_000);
+      obstacles.add(replacementAt(cluster)?.obstacle ?? 'alive');
+    }
+    assert.deepEqual(replaced(cluster), []);
+    assert(obstacles.has('back'), [...obstacles].join());
   });
 
   test('where it is turned off', () => {
