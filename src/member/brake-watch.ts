@@ -1,6 +1,6 @@
-/** The brake on convictions, as a leader tells of it: when it began to hold, and when it let go. */
+/** Tells when the brake on convictions takes hold, and since when it does. */
 import type { WallMs } from '../identity.ts';
-import type { BrakeState } from '../swim/brake.ts';
+import type { Jury } from '../swim/jury.ts';
 import type { BrakeStatus } from '../wire/peer-message.ts';
 import type { Instant } from './instant.ts';
 import type { Outbox } from './outbox.ts';
@@ -14,15 +14,14 @@ export class BrakeWatch {
     this.outbox = outbox;
   }
 
-  /** Tells of a change. */
-  follow(brake: BrakeState, at: Instant): void {
+  follow(brake: Jury['brake'], at: Instant): void {
     if (brake.on === this.isOn) return;
     this.isOn = brake.on;
     this.since = at.wall;
     this.outbox.event({ kind: 'brake', on: brake.on, accused: brake.on ? brake.accused : [] });
   }
 
-  status(brake: BrakeState, releasedUntil: WallMs): BrakeStatus {
+  status(brake: Jury['brake'], releasedUntil: WallMs): BrakeStatus {
     if (!brake.on) return { on: false, since: 0, accused: [], releasedUntil };
     return { on: true, since: this.since, accused: brake.accused, releasedUntil };
   }
