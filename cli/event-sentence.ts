@@ -30,8 +30,16 @@ const sentences: Readonly<Partial<Record<MemberEvent['kind'], Sentence>>> = {
     state === 'full'
       ? `the disk is full since ${since}, what this node remembers waits: free some space`
       : 'the disk has room again for what this node remembers',
+  clock: ({ offByMs }) => clockSentence(Number(offByMs)),
   'datagrams-open': (_detail, node) => `${node} answers by UDP again`,
 };
+
+function clockSentence(offByMs: number): string {
+  if (offByMs === 0) return "this machine's clock agrees with the other control nodes' again";
+  const direction = offByMs > 0 ? 'ahead of' : 'behind';
+  const seconds = Math.round(Math.abs(offByMs) / 1_000);
+  return `this machine's clock is ${seconds} s ${direction} the other control nodes': set it; until then it does not lead`;
+}
 
 const diskSentences: Readonly<Record<string, (since: string) => string>> = {
   full: (since) =>

@@ -20,6 +20,7 @@ import type { RaftDatagram } from '../wire/datagram.ts';
 import type { Admission, PaneAsk, PaneStatus } from '../wire/peer-message.ts';
 import { Admissions } from './admissions.ts';
 import { BrakeWatch } from './brake-watch.ts';
+import { ClockWatch } from './clock-watch.ts';
 import { Compaction } from './compaction.ts';
 import { DecisionLog } from './decision-log.ts';
 import { Farewells } from './farewells.ts';
@@ -50,6 +51,7 @@ export class ControlPane {
   readonly log: DecisionLog;
   readonly reads: PaneReads;
   private readonly courier: RaftCourier;
+  private readonly clocks: ClockWatch;
   readonly watch: PaneWatch;
   private readonly self: NodeNumber;
   private readonly membership: Membership;
@@ -98,8 +100,10 @@ export class ControlPane {
     this.signatures = new Signatures({ key: parts.key, self, directory: membership.directory, outbox });
     this.replayedTo = raft.commitIndex;
     this.courier = new RaftCourier({ directory: membership.directory, outbox, sendDatagram: parts.sendDatagram });
+    this.clocks = new ClockWatch(outbox);
     const listeners = {
       onApplied: this.onApplied.bind(this),
+      objectionToDate: (later: Instant) => this.clocks.objection(raft.configuration.voters, later),
       onRestored: (later: Instant) => this.takeOver(later),
     };
     const compaction = new Compaction(parts.snapshot, parts.snapshotEveryEntries);
@@ -184,7 +188,9 @@ export class ControlPane {
     if (this.leads) this.lead(at);
     this.returns.tick(this.leads, at);
     if (this.leads && this.voters.reconcile(at)) this.engine.pump(at);
+    if (this.leads && this.clocks.wantsToGo(this.engine.raft.configuration.voters, at)) this.engine.handOver(at);
     if (this.housekeeping.take(at.now)) {
+      this.clocks.follow(this.engine.raft.configuration.voters, at);
       this.admissions.expire(at);
       if (this.leads) this.housekeeping.lookRound(at);
       if (this.leads) this.replacement.lookRound(this.leadsSince, at);
@@ -337,7 +343,9 @@ export class ControlPane {
   // — messages —
 
   onRaftDatagram(from: NodeNumber, datagram: RaftDatagram, at: Instant): void {
-    if (this.courier.onDatagram(from, datagram, at)) this.onRaft(from, datagram.message, at);
+    if (!this.courier.onDatagram(from, datagram, at)) return;
+    this.clocks.onTold(from, datagram.wall, at);
+    this.onRaft(from, datagram.message, at);
   }
 
   /** Who keeps the log without a vote answers; it neither leads nor stands, or one machine could decide alone. */

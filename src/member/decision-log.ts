@@ -28,6 +28,8 @@ export type VerdictThen = (verdict: Verdict, at: Instant) => void;
 
 export interface DecisionListeners {
   onApplied(index: LogIndex, command: Command, applied: Applied, at: Instant): void;
+  /** Why this node must not date anything, or nothing. */
+  objectionToDate(at: Instant): HivemindError | undefined;
   /** A snapshot has taken the place of the whole state. */
   onRestored(at: Instant): void;
 }
@@ -61,9 +63,11 @@ export class DecisionLog {
   propose(command: Command, then: VerdictThen, at: Instant): void {
     const payload = encodeCommand(command);
     const { fence, head } = this.engine.status;
+    const objection = this.listeners.objectionToDate(at);
     // What does not read back would stop every control node that applies it, and again after each restart.
     if (decodeCommand(payload) === undefined) then({ ok: false, error: unreadable() }, at);
     else if (fence === undefined) then({ ok: false, error: notLeading() }, at);
+    else if (objection !== undefined) then({ ok: false, error: objection }, at);
     else this.engine.append({ fence, head, payload }, (outcome, later) => this.onOutcome(outcome, then, later), at);
   }
 

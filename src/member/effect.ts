@@ -106,6 +106,8 @@ export type MemberEvent =
   | { readonly kind: 'log-disk'; readonly state: LogTrouble['kind'] | 'fine'; readonly since: WallMs }
   /** The disk has no room for what this node remembers over a restart, or has it again (`fine`). */
   | { readonly kind: 'memory-disk'; readonly state: 'full' | 'fine'; readonly since: WallMs }
+  /** This control node's time of day is ahead of most others' by so much (behind: below 0), or no longer (0). */
+  | { readonly kind: 'clock'; readonly offByMs: number }
   /** The charter was amended: the epoch, and who the control nodes are now. */
   | { readonly kind: 'amended'; readonly epoch: Epoch; readonly control: readonly NodeNumber[] }
   /**

@@ -47,7 +47,7 @@ export class RaftCourier {
     const path = this.paths.get(to);
     const fits = entriesBytesOf(message) <= datagramEntriesBytesMax;
     const heard = at.now <= (path?.heardAt ?? Number.NEGATIVE_INFINITY) + passingForMs;
-    if (fits) this.sendDatagram(to, { kind: 'raft', message, heard }, at);
+    if (fits) this.sendDatagram(to, { kind: 'raft', message, heard, wall: at.wall }, at);
     const passes = at.now <= (path?.echoedAt ?? Number.NEGATIVE_INFINITY) + passingForMs;
     if (fits && passes && !isPrecious(message)) return;
     const target = this.directory.target(to);

@@ -133,6 +133,12 @@ export class RaftEngine implements Engine {
     this.pump(at);
   }
 
+  /** Hands the lead over to whoever is fittest. */
+  handOver(at: Instant): void {
+    this.raft.handOver(at.now);
+    this.pump(at);
+  }
+
   /** Hands the lead over: it takes no appends meanwhile, and leads on when that fails. */
   transfer(to: NodeNumber, at: Instant): TransferBegun {
     const begun = this.raft.transfer(to, at.now);

@@ -25,6 +25,7 @@ import {
   type ViewChanges,
   votings,
 } from '../control/keep-alive.ts';
+import type { WallMs } from '../identity.ts';
 import type { RaftMessage } from '../raft/message.ts';
 import type { SwimMessage, Update } from '../swim/message.ts';
 import { counter, incarnation, nodeNumber, nonce } from './fields.ts';
@@ -37,6 +38,8 @@ export interface RaftDatagram {
   readonly message: RaftMessage;
   /** Whether such a datagram of the receiver's came lately: then these pass both ways. */
   readonly heard: boolean;
+  /** The sender's time of day. */
+  readonly wall: WallMs;
 }
 
 export type DatagramMessage = SwimMessage | KeepAlive | KeepAliveAnswer | RaftDatagram;
@@ -90,7 +93,7 @@ const message: Codec<DatagramMessage> = variants<DatagramMessage>({
     { nonce, charter: counter, logIndex: counter, health: paneHealth, size: counter, changes: optional(viewChanges) },
   ],
   'stream-closed': [9, { subject: nodeNumber }],
-  raft: [10, { message: raftMessage, heard: bool }],
+  raft: [10, { message: raftMessage, heard: bool, wall: counter }],
 });
 
 const body: Codec<readonly DatagramMessage[]> = list(message, messagesMax);

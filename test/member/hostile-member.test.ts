@@ -8,8 +8,8 @@ import { simulationBeganAt } from '../../src/sim/sim-clock.ts';
 import { SimCluster } from '../../src/sim/sim-cluster.ts';
 import type { SimNode } from '../../src/sim/sim-node.ts';
 import { encodeCommand } from '../../src/wire/command.ts';
-import { encodePost } from '../../src/wire/peer-message.ts';
 import type { PaneAsk } from '../../src/wire/peer-message.ts';
+import { encodePost } from '../../src/wire/peer-message.ts';
 import { becomesWhole, membersOf, nodeOf, wholeCluster } from './scene.ts';
 
 function statusesOf(cluster: SimCluster, subject: number): readonly string[] {

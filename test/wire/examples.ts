@@ -74,6 +74,7 @@ export const datagramMessages: Examples<DatagramMessage> = {
     kind: 'raft',
     message: { kind: 'append-answer', term: 3, accepted: true, matchIndex: 11, round: 5, lostLog: 0 },
     heard: true,
+    wall: 1_767_225_600_000,
   },
   gossip: {
     kind: 'gossip',
