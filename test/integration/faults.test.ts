@@ -10,7 +10,7 @@ const seed = 2155;
 const forMs = 25_000;
 /** Something has to have happened for a run to say anything. */
 const ackedMin = 20;
-const faultsMin = 5;
+const faultsMin = 3;
 
 test('what is acknowledged survives kills, stops, cuts, full disks and wrong clocks, once (4.9)', {
   skip,

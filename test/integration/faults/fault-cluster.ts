@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Founded } from '../../../cli/init.ts';
 import { Cluster } from '../cluster.ts';
 import { Network } from '../netns-network.ts';
-import { type Agent, until } from '../processes.ts';
+import type { Agent } from '../processes.ts';
 import { SmallDisk } from './small-disk.ts';
 
 /** Room for the segments and snapshots of a log that grows for hours. */
@@ -177,7 +177,7 @@ export class FaultCluster {
     }
     for (const name of this.members) this.run(name, this.joinWords(name, name, this.firstToken));
     this.watching = this.watch();
-    await until('all are ready', () => this.residents.every((name) => this.isReady(name)), readyMs);
+    await this.cluster.until('all are ready', () => this.residents.every((name) => this.isReady(name)), readyMs);
   }
 
   private isReady(name: string): boolean {
