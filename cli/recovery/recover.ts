@@ -91,18 +91,17 @@ async function openSurvivor(settings: NodeSettings): Promise<{
   const stored = peekLog(localFileSystem, folder.logFolder);
   const log = surveyLog(identity.genesis, stored);
   checkBelongs(identity, log);
-  const committed = Math.max(identity.memory?.commitIndex ?? 0, stored.snapshot?.index ?? 0);
+  const remembered = identity.memory?.commitIndex ?? 0;
+  const committed = Math.min(Math.max(remembered, stored.snapshot?.index ?? 0), log.lastIndex);
   const term = Math.max(stored.hardState.term, log.lastTerm);
-  const { damage } = stored;
-  return {
-    folder,
-    identity,
-    keys: await folder.keys(),
-    log,
-    committed: Math.min(committed, log.lastIndex),
-    term,
-    damage,
-  };
+  const damage = stored.damage ?? shortage(remembered, log.lastIndex);
+  return { folder, identity, keys: await folder.keys(), log, committed, term, damage };
+}
+
+/** Says so when this disk was set back: it once had more. */
+function shortage(remembered: LogIndex, lastIndex: LogIndex): string | undefined {
+  if (remembered <= lastIndex) return undefined;
+  return `This log has lost entries: ${remembered} were committed here, and it ends at ${lastIndex}.`;
 }
 
 /** A log from before a recovery that this node has heard of counts no more. */

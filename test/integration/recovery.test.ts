@@ -177,6 +177,27 @@ describe('a cluster that lost all its control nodes', () => {
     assert.deepEqual([inspected.index, inspected.members.length], [saved.index, 5]);
   });
 
+  test('restores no file that is damaged or another, and nobody under a name that is taken', async () => {
+    const bytes = readFileSync(join(cluster.folder, 'kept'));
+    bytes.writeUInt8(bytes.readUInt8(bytes.length - 9) ^ 1, bytes.length - 9);
+    writeFileSync(join(cluster.folder, 'damaged'), bytes);
+    const node = ['--out', 'c9', '--bind', '127.0.0.1:9'];
+    const attempts: readonly (readonly [RegExp, readonly string[]])[] = [
+      [/damaged is damaged; use another copy/, ['snapshot', 'inspect', 'damaged']],
+      [/recovery\.key is no saved snapshot/, ['snapshot', 'restore', 'recovery.key', '--name', 'c9', ...node]],
+      [/There is no file nothing/, ['snapshot', 'inspect', 'nothing']],
+      [/atlas is a living member's/, ['snapshot', 'restore', 'kept', '--name', 'atlas', ...node]],
+      [/not a lower-case DNS label/, ['snapshot', 'restore', 'kept', '--name', 'C9', ...node]],
+      [/c1 exists already/, ['snapshot', 'restore', 'kept', '--name', 'c9', '--out', 'c1', '--bind', '127.0.0.1:9']],
+    ];
+    for (const [sentence, words] of attempts) {
+      const refused = await cluster.run(...words);
+      assert.equal(refused.code, 1, words.join(' '));
+      assertSentence(refused);
+      assert.match(refused.stderr, sentence);
+    }
+  });
+
   test('is restored from it on a new node at a new address, and members find it', async () => {
     // Admitted after the snapshot was saved: it is lost with the control nodes.
     const { token } = cluster.founded;
