@@ -20,8 +20,9 @@ export class SimClock {
     return this.since.own + (this.timeline.now - this.since.timeline) * this.rate;
   }
 
+  /** In whole milliseconds, as everybody has it; what is due on the timeline may fall between two. */
   get wallNow(): WallMs {
-    return simulationBeganAt + this.timeline.now + this.wallOffsetMs;
+    return simulationBeganAt + Math.floor(this.timeline.now) + this.wallOffsetMs;
   }
 
   /** From now on it counts so many milliseconds in each. */
