@@ -263,6 +263,16 @@ export class Membership {
     this.logIndex = Math.max(this.logIndex, digest.logIndex);
   }
 
+  /** Of a digest only what is signed: how everybody stands a control node learns from its log. */
+  mergeSigned({ charter, members, declarations }: Digest, at: Instant): void {
+    this.amend(charter, at);
+    this.directory.declare(declarations);
+    for (const each of members) {
+      const record = this.mergeMember(each, at);
+      if (record !== undefined && this.swim.statusOf(each.number) === undefined) this.learn(record, 'alive', 0, at);
+    }
+  }
+
   /** Takes over what was amended, from whoever tells: it is signed. Whether it was news. */
   amend(page: CharterPage, at: Instant): boolean {
     const { length, fork } = this.directory.charter;

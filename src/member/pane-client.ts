@@ -27,6 +27,8 @@ export const keepAliveUrgentMs = 1_000;
 export const keepAliveAnswerMs = 500;
 /** Answers that could not mend this node's view, before it pulls its digest: once may be news on its way. */
 const mismatchesMax = 2;
+/** A control node that hears no leader for so long asks others who the control nodes are. */
+export const leaderlessMs = 5_000;
 /** Silence of all of them for so long is "no pane". */
 export const paneSilenceMs = 3_000;
 /** News of one control node's quorum counts at most this often: anybody may make it up. */
@@ -94,6 +96,8 @@ export class PaneClient {
   private readonly send: (to: NodeNumber, message: KeepAlive, at: Instant) => void;
   private view: PaneView;
   private nextKeepAliveAt: MonotonicMs;
+  /** On a control node: since when it hears no leader, or asked last who there is. */
+  private leaderlessSince: MonotonicMs | undefined;
   /** Control nodes not asked yet in this round, best first. */
   private candidates: NodeNumber[] = [];
   private awaited: { readonly nonce: number; readonly from: NodeNumber; readonly until: MonotonicMs } | undefined;
@@ -143,6 +147,27 @@ export class PaneClient {
     this.nextKeepAliveAt = Number.POSITIVE_INFINITY;
     this.view = { ...this.view, leader: health.leader, logIndex: commitIndex, heardAt: at.wall };
     this.become(health.state === 'healthy' ? 'healthy' : 'no-quorum', health.since, at);
+    this.lookForLeader(health.leader, at);
+  }
+
+  /**
+   * Who was away while others came to sign and vote does not know those who could lead it, and takes nothing from
+   * strangers: so a control node that hears no leader asks the others that it knows who the control nodes are now.
+   */
+  private lookForLeader(leader: NodeNumber, at: Instant): void {
+    if (leader !== 0 || this.leaderlessSince === undefined) {
+      this.leaderlessSince = leader === 0 ? at.now : undefined;
+      return;
+    }
+    if (at.now < this.leaderlessSince + leaderlessMs) return;
+    this.leaderlessSince = at.now;
+    const others = this.rendezvous();
+    const target = this.membership.directory.target(others[this.random.below(Math.max(1, others.length))] ?? 0);
+    if (target === undefined) return;
+    const then = (outcome: Outcome<Digest>, later: Instant): void => {
+      if (outcome.ok) this.membership.mergeSigned(outcome.value, later);
+    };
+    this.outbox.ask(target, { kind: 'digest' }, digest, askAttemptMs, then, at);
   }
 
   nextTickAt(): MonotonicMs {

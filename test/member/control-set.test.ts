@@ -154,3 +154,31 @@ test('a control node of the genesis that signs no more belongs as before, also f
   fourth.start([]);
   becomesWhole(cluster, 60_000);
 });
+
+test('a control node that was away while another joined and took the lead follows that one', () => {
+  const cluster = wholeCluster({ members: 2, controlNodes: 4, seed: 6 });
+  const away = nodeOf(cluster, 'c4');
+  away.crash();
+  const { publicKey } = signingKeyFrom(tokenSeed);
+  const notAfter = nodeOf(cluster, 'c1').time.wall + 3_600_000;
+  asked(cluster, { kind: 'create-token', publicKey, roles: ['control'], notAfter, usesMax: 0 });
+  const fifth = cluster.add({ name: 'c5', roles: [control], token: cluster.tokenFrom(tokenSeed) });
+  cluster.start([fifth]);
+  assert(
+    cluster.runUntil(() => fifth.member !== undefined, 20_000),
+    'c5 joins',
+  );
+  const isAccepted = (ask: PaneAsk): boolean => asked(cluster, ask) === undefined;
+  assert(
+    cluster.runUntil(() => isAccepted(changeTo(cluster, 1, 2, 3, fifth.number)), 20_000),
+    'c5 signs',
+  );
+  const takesTheLead = (): boolean => {
+    isAccepted({ kind: 'transfer', to: fifth.number });
+    cluster.run(1_000);
+    return cluster.leader === fifth;
+  };
+  assert(cluster.runUntil(takesTheLead, 20_000), 'c5 leads');
+  away.start([]);
+  becomesWhole(cluster, 60_000);
+});
