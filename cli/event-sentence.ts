@@ -36,9 +36,8 @@ const sentences: Readonly<Partial<Record<MemberEvent['kind'], Sentence>>> = {
 
 function clockSentence(offByMs: number): string {
   if (offByMs === 0) return "this machine's clock agrees with the other control nodes' again";
-  const direction = offByMs > 0 ? 'ahead of' : 'behind';
-  const seconds = Math.round(Math.abs(offByMs) / 1_000);
-  return `this machine's clock is ${seconds} s ${direction} the other control nodes': set it; until then it does not lead`;
+  const by = `${Math.round(Math.abs(offByMs) / 1_000)} s ${offByMs > 0 ? 'ahead of' : 'behind'}`;
+  return `this machine's clock is ${by} the other control nodes': set it; until then it does not lead`;
 }
 
 const diskSentences: Readonly<Record<string, (since: string) => string>> = {

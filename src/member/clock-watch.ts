@@ -1,7 +1,7 @@
 /**
- * Compares this control node's time of day with that of the others. What a leader dates everybody goes by: tokens expire,
- * and members are reaped by the time of the log, which never runs back. So whose clock is off by more than joiners'
- * clocks may be dates nothing, and hands the lead over.
+ * Compares this control node's time of day with that of the others. What a leader dates everybody goes by: tokens
+ * expire, and members are reaped by the time of the log, which never runs back. So whose clock is off by more than
+ * joiners' clocks may be dates nothing, and hands the lead over.
  */
 import { clockSkewMs } from '../control/admission-policy.ts';
 import { HivemindError } from '../error.ts';
@@ -48,9 +48,9 @@ export class ClockWatch {
   objection(voters: readonly NodeNumber[], at: Instant): HivemindError | undefined {
     const offByMs = this.offBy(voters, at);
     if (offByMs === undefined) return undefined;
-    const direction = offByMs > 0 ? 'ahead of' : 'behind';
-    const sentence = `The clock of this control node is ${Math.round(Math.abs(offByMs) / 1_000)} s ${direction} the others'; `;
-    return new HivemindError('refused', `${sentence}set it, and ask again.`);
+    const by = `${Math.round(Math.abs(offByMs) / 1_000)} s ${offByMs > 0 ? 'ahead of' : 'behind'}`;
+    const sentence = `The clock of this control node is ${by} the others'; set it, and ask again.`;
+    return new HivemindError('refused', sentence);
   }
 
   /** Whether it is time to hand the lead over. */

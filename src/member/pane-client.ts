@@ -167,7 +167,7 @@ export class PaneClient {
     const then = (outcome: Outcome<Digest>, later: Instant): void => {
       if (outcome.ok) this.membership.mergeSigned(outcome.value, later);
     };
-    this.outbox.ask(target, { kind: 'digest' }, digest, askAttemptMs, then, at);
+    this.outbox.ask(target, { kind: 'digest', atLeast: 0 }, digest, askAttemptMs, then, at);
   }
 
   nextTickAt(): MonotonicMs {
@@ -266,7 +266,9 @@ export class PaneClient {
   private askWhy(at: Instant): void {
     if (at.now < this.nextWhyAt) return;
     this.nextWhyAt = at.now + askWhyPeriodMs * this.crowding;
-    const unasked = this.rendezvous().filter((number) => !this.notAdmittedBy.has(number));
+    const { directory } = this.membership;
+    const isAsked = (number: NodeNumber): boolean => this.notAdmittedBy.has(number);
+    const unasked = this.rendezvous().filter((number) => !isAsked(number) && directory.target(number) !== undefined);
     const next = this.contacts.leastExplained(shuffled(unasked, this.random));
     if (next !== undefined) this.pullDigest(next, at);
   }

@@ -15,15 +15,19 @@ test('what a node has to remember waits for room while the disk is full, and end
   assert.throws(() => writeFileSync(filler, Buffer.alloc(300_000)), /ENOSPC/);
   const bytes = Buffer.alloc(50_000, 7);
   let isRemembered = false;
-  const remembered = folder.remember(bytes).then(() => {
-    isRemembered = true;
-  });
+  const told: boolean[] = [];
+  const remembered = folder
+    .remember(bytes, (isFull) => told.push(isFull))
+    .then(() => {
+      isRemembered = true;
+    });
   await sleep(300);
-  assert(!isRemembered);
+  assert(!isRemembered, 'it waits');
   rmSync(filler);
   // The wait itself keeps no process alive.
   const alive = setTimeout(() => {}, 20_000);
   await remembered;
   clearTimeout(alive);
+  assert.deepEqual(told, [true, false]);
   assert.deepEqual((await readSnapshot(path)).bytes, new Uint8Array(bytes));
 });
