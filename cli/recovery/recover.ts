@@ -107,8 +107,8 @@ function shortage(remembered: LogIndex, lastIndex: LogIndex): string | undefined
 /** A log from before a recovery that this node has heard of counts no more. */
 function checkBelongs({ genesis, number, memory }: Identity, { state }: SurveyedLog): void {
   const heard = memory === undefined ? undefined : charterOf(genesis, memory.digest.charter);
-  const last = heard?.epochStatement;
-  if (last?.kind === 'recovery' && last.amendment > state.charter.length) throw givenUp(last);
+  const last = heard?.lastRecovery;
+  if (last !== undefined && last.amendment > state.charter.length) throw givenUp(last);
   if (state.members.has(number)) return;
   const sentence = 'By its own event log this node is no member any more; recover on another control node.';
   throw new HivemindError('refused', sentence);

@@ -45,6 +45,7 @@ export class Charter {
   /** The hash of the genesis, and of each amendment's statement. */
   private readonly heads: Uint8Array[];
   private latest: EpochStatement | RecoveryStatement | undefined;
+  private recovery: RecoveryStatement | undefined;
   /** The set that was in force when the present epoch began: those before it admit nobody in this one. */
   private epochSet = 0;
   private controlNodes: readonly ControlNode[];
@@ -74,6 +75,11 @@ export class Charter {
   /** What opened the present epoch; nothing in the first one. */
   get epochStatement(): EpochStatement | RecoveryStatement | undefined {
     return this.latest;
+  }
+
+  /** The last recovery, whatever was amended since; nothing when there was none. */
+  get lastRecovery(): RecoveryStatement | undefined {
+    return this.recovery;
   }
 
   /** Whom the genesis or a recovery names, with keys and addresses: they need no certificate. */
@@ -163,6 +169,7 @@ export class Charter {
     if (statement.kind === 'control-set') this.succeed(statement, statement.nodes);
     if (statement.kind === 'recovery') {
       const { node } = statement;
+      this.recovery = statement;
       this.succeed(statement, [node]);
       const others = this.controlNodes.filter(({ number }) => number !== node.number);
       this.controlNodes = [...others, node];

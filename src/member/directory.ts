@@ -8,6 +8,7 @@ import { amendmentsMax, Charter } from '../certificate/charter.ts';
 import { type ControlNode, encodeGenesis, type Genesis, genesisHash } from '../certificate/genesis.ts';
 import type { RoleDeclaration } from '../certificate/join-request.ts';
 import { type Locator, verifyLocator } from '../certificate/locator.ts';
+import type { RecoveryStatement } from '../certificate/recovery.ts';
 import { clockSkewMs, declarationsMax, membersMax } from '../control/admission-policy.ts';
 import { controlRole } from '../control/control-state.ts';
 import { decodeNumbers, numbersMax } from '../control/number-set.ts';
@@ -196,6 +197,14 @@ export class Directory {
     const { epochStatement } = this.charter;
     if (epochStatement === undefined || this.survivors === undefined) return false;
     return number < epochStatement.nextNumber && !this.survives(number);
+  }
+
+  /** The recovery since which this number does not belong, also when other epochs were opened after it. */
+  givenUpBy(number: NodeNumber): RecoveryStatement | undefined {
+    const { lastRecovery } = this.charter;
+    return lastRecovery !== undefined && number < lastRecovery.nextNumber && this.isForgotten(number)
+      ? lastRecovery
+      : undefined;
   }
 
   private continueWith(bytes: Uint8Array): boolean {

@@ -2,7 +2,6 @@
  * Who belongs and who is alive, in one place: it keeps the directory and the failure detector in step, whatever
  * brought the news (the log, a digest, a keep-alive, gossip, a stranger's credential), and tells the floors above.
  */
-import type { Charter } from '../certificate/charter.ts';
 import type { RecoveryStatement } from '../certificate/recovery.ts';
 import type { ViewChanges } from '../control/keep-alive.ts';
 import { decodeNumbers, encodeNumbers, numbersMax } from '../control/number-set.ts';
@@ -282,7 +281,7 @@ export class Membership {
     const { charter, dropped } = this.directory;
     this.swim.setControlNodes(this.directory.controlNumbers());
     for (const number of dropped) if (number !== this.self) this.remove(number, undefined, at);
-    if (dropped.includes(this.self)) this.onDropped(charter.epochStatement);
+    if (dropped.includes(this.self)) this.onDropped(this.directory.givenUpBy(this.self));
     this.onChange();
     this.listeners.onAmended(at);
     if (charter.length > length) {
@@ -297,8 +296,8 @@ export class Membership {
   }
 
   /** A recovery goes on without this node, and says so with a signature: it need not ask anybody. */
-  private onDropped(by: Charter['epochStatement']): void {
-    if (by?.kind !== 'recovery') return;
+  private onDropped(by: RecoveryStatement | undefined): void {
+    if (by === undefined) return;
     if (this.directory.keepsLog(this.self)) this.outbox.push({ kind: 'halt', reason: givenUp(by) });
     else this.outbox.event({ kind: 'removed-me' });
   }

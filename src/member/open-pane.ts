@@ -47,8 +47,8 @@ export function openPane(
     throw new HivemindError('data-corrupt', `${sentence}${advice}.`);
   }
   const { directory, swim } = membership;
-  const { epochStatement } = directory.charter;
-  if (epochStatement?.kind === 'recovery' && directory.isForgotten(number)) throw givenUp(epochStatement);
+  const recovery = directory.givenUpBy(number);
+  if (recovery !== undefined) throw givenUp(recovery);
   swim.heedPaneAlone();
   const genesisVoters = { voters: genesis.control.map((node) => node.number), learners: [], outgoing: [] };
   const configuration = snapshot === undefined ? genesisVoters : decodeConfiguration(snapshot.configuration);

@@ -126,6 +126,32 @@ test('given-up control nodes are told so as well when they are a majority togeth
   comesTogether(cluster, 2, 'c1', ...members);
 });
 
+/** Asked for by any member. */
+function openEpoch(cluster: SimCluster, by: SimNode): void {
+  let isOpen = false;
+  cluster.ask(by, { kind: 'amend', change: { kind: 'epoch' } }, ({ ok }) => {
+    isOpen = ok;
+  });
+  assert(
+    cluster.runUntil(() => isOpen, 10_000),
+    `${by.name} opens an epoch`,
+  );
+}
+
+test('a given-up control node is told so when another epoch was opened meanwhile, and does not start again', () => {
+  const cluster = scene();
+  const [c1, c2] = cluster.control as readonly [SimNode, SimNode];
+  loseAllBut(cluster, c1);
+  c1.start([]);
+  comesTogether(cluster, 2, 'c1', 'm1', 'm2', 'm3', 'm4');
+  openEpoch(cluster, nodeOf(cluster, 'm1'));
+  cluster.run(2 * epochGraceMs);
+  c2.start([]);
+  assert(cluster.runUntil(() => !c2.running, 10 * lookoutPeriodMs));
+  c2.start([]);
+  assert.equal(c2.failure?.code, 'refused');
+});
+
 test('a control node that was kept follows with its old data, and can be promoted', () => {
   const cluster = scene();
   const [c1, c2] = cluster.control as readonly [SimNode, SimNode];
