@@ -111,10 +111,14 @@ export class CharterReader {
     lane.wanted = { from, atMs: Math.max(lane.pauseUntilMs, at.now + spreadMs * this.random.next()) };
   }
 
-  /** From the last amendment on that this node knows: the answerer may have another in its place. */
-  private ask(lane: Lane, target: StreamTarget, at: Instant): void {
+  /**
+   * From the last amendment on that this node knows: the answerer may have another in its place. Who parted from it
+   * before that is asked for all of its charter: what came after shows neither whose it is nor where they parted.
+   */
+  private ask(lane: Lane, target: StreamTarget, at: Instant, isWhole = false): void {
+    const { charter } = this.membership.directory;
     lane.isAsking = true;
-    const length = Math.max(0, this.membership.directory.charter.length - 1);
+    const length = isWhole ? 0 : Math.max(0, charter.length - 1);
     this.outbox.ask(
       target,
       { kind: 'charter', length },
@@ -124,6 +128,11 @@ export class CharterReader {
         lane.isAsking = false;
         const isNews = outcome.ok && this.membership.amend(outcome.value, later);
         if (isNews) return;
+        const [first] = outcome.ok ? outcome.value.amendments : [];
+        if (length > 0 && first !== undefined && charter.amend(first) === 'refused') {
+          this.ask(lane, target, later, true);
+          return;
+        }
         const isRefuted = lane === this.lanes.claimed && outcome.ok;
         lane.pauseUntilMs = later.now + (isRefuted ? hearsayPeriodMs : pauseMs);
       },

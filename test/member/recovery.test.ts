@@ -222,3 +222,21 @@ test('two parts that were recovered apart see that they are, and go on apart', (
   assert.deepEqual(c1.member?.directory.controlNumbers(), [1]);
   assert.deepEqual(c2.member?.directory.controlNumbers(), [2]);
 });
+
+test('that is seen, too, when both have changed their charters since', () => {
+  const cluster = scene();
+  const [c1, c2] = cluster.control as readonly [SimNode, SimNode];
+  for (const each of cluster.control) each.crash();
+  for (const node of [c1, c2]) recoverOn(cluster, node, peekLog(node.disk.files, '/log'), []);
+  c1.start([]);
+  comesTogether(cluster, 2, 'c1', 'm1', 'm2', 'm3', 'm4');
+  openEpoch(cluster, c1);
+  const part = ['c1', 'm1', 'm2', 'm3', 'm4'].map((name) => nodeOf(cluster, name));
+  for (const node of part) node.crash();
+  c2.start([]);
+  cluster.run(5_000);
+  openEpoch(cluster, c2);
+  for (const node of part) node.start([]);
+  const isSeen = (): boolean => c2.events.some((event) => event.kind === 'charter-forked');
+  assert(cluster.runUntil(isSeen, 10 * lookoutPeriodMs), 'c2 finds members of another charter');
+});
