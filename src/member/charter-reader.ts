@@ -39,8 +39,14 @@ export class CharterReader {
   private readonly membership: Membership;
   private readonly outbox: Outbox;
   private readonly random: Random;
-  /** What control nodes answered, what members said under their keys, what was only claimed, and who was sought. */
-  private readonly lanes = { told: newLane(), proven: newLane(), claimed: newLane(), sought: newLane() };
+  /**
+   * What control nodes answered, what members said under their keys, what was only claimed, who was sought, and who
+   * came as a stranger.
+   */
+  private readonly lanes = {
+    ...{ told: newLane(), proven: newLane(), claimed: newLane() },
+    ...{ sought: newLane(), stranger: newLane() },
+  };
   /** When each control node, or anybody else, was last asked for a claim: at most ten. */
   private readonly claimAskedAt = new Map<NodeNumber, MonotonicMs>();
 
@@ -80,6 +86,11 @@ export class CharterReader {
   /** Asks whoever is there, unless such an answer is waited for: what it says is signed. */
   askThere(target: StreamTarget, at: Instant): void {
     if (!this.lanes.sought.isAsking) this.ask(this.lanes.sought, target, at);
+  }
+
+  /** The same where a stranger says that it is. It may never answer, and keeps nobody from being asked but its like. */
+  askStranger(target: StreamTarget, at: Instant): void {
+    if (!this.lanes.stranger.isAsking) this.ask(this.lanes.stranger, target, at);
   }
 
   private onClaim(from: NodeNumber, at: Instant): void {

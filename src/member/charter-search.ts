@@ -59,7 +59,7 @@ export class CharterSearch {
     const locator = locatorIn(credential, this.membership.directory.cluster);
     if (locator === undefined || !equalBytes(locator.signingKey, publicKey)) return;
     this.strangerAtMs = at.now + strangerPeriodMs;
-    this.reader.askThere({ endpoints: locator.endpoints, number: 0, publicKey }, at);
+    this.reader.askStranger({ endpoints: locator.endpoints, number: 0, publicKey }, at);
   }
 
   tick(at: Instant): void {

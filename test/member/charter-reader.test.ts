@@ -2,13 +2,17 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { concatBytes } from '../../src/bytes.ts';
+import { signLocator } from '../../src/certificate/locator.ts';
 import type { Epoch, NodeNumber } from '../../src/identity.ts';
+import { seekPeriodMs } from '../../src/member/charter-search.ts';
+import { writeCredential } from '../../src/member/directory.ts';
 import type { MemberEffect } from '../../src/member/effect.ts';
 import { clusterTagBytes, encodeHeader } from '../../src/session/header.ts';
 import { epochGraceMs } from '../../src/session/sessions.ts';
 import type { SimCluster } from '../../src/sim/sim-cluster.ts';
 import type { SimNode } from '../../src/sim/sim-node.ts';
 import { decodeRequest } from '../../src/wire/peer-message.ts';
+import { signingKey } from '../certificate/cluster.ts';
 import { becomesWhole, membersOf, nodeOf, wholeCluster } from './scene.ts';
 
 /** A packet that no key sealed, with the number of a member in its header. */
@@ -82,6 +86,32 @@ describe('packets that anybody may have sent, of an epoch to come', () => {
     }
     assert.equal(victim.member?.epoch, 2);
   });
+});
+
+test('strangers that come and never answer keep nobody from looking for a later charter', () => {
+  let isCounting = false;
+  const sought = { anywhere: 0, strangers: 0 };
+  const onStep = (node: SimNode, effects: readonly MemberEffect[]): void => {
+    if (node.name !== 'm1' || !isCounting) return;
+    for (const effect of effects) {
+      if (effect.kind !== 'request' || effect.to.number !== 0) continue;
+      if (decodeRequest(effect.body)?.kind === 'charter') sought[effect.to.publicKey ? 'strangers' : 'anywhere']++;
+    }
+  };
+  const cluster = wholeCluster({ members: 5, onStep });
+  for (const node of cluster.control) node.crash();
+  cluster.run(20_000);
+  const [victim, mute] = [nodeOf(cluster, 'm1'), nodeOf(cluster, 'm5')];
+  mute.stop();
+  const key = signingKey(0x66);
+  const credential = writeCredential(undefined, signLocator(key, cluster.genesis.cluster, 1, [mute.endpoint]));
+  isCounting = true;
+  for (let passed = 0; passed < 60_000; passed += 100) {
+    victim.member?.identify(key.publicKey, 900, credential, victim.time);
+    cluster.run(100);
+  }
+  assert(sought.strangers >= 10, `${sought.strangers} strangers were asked`);
+  assert(sought.anywhere >= 60_000 / (1.5 * seekPeriodMs), `only ${sought.anywhere} others were`);
 });
 
 describe('the epoch before the present one', () => {
