@@ -95,7 +95,7 @@ describe('after a recovery on one of three control nodes', () => {
     cluster.start([late]);
     comesTogether(cluster, 2, 'c1', 'late', ...members);
     assert(late.number > 65_536);
-    assert((c1.member?.pane?.engine.raft.commitIndex ?? 0) > 1_048_576);
+    assert((c1.member?.pane?.engine.raft.commitIndex ?? 0) > 10_000_000_000);
   });
 
   test('a given-up control node that is started again is told so, and ends', () => {
