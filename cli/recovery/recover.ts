@@ -11,7 +11,7 @@ import type { SigningKey } from '../../src/crypto.ts';
 import { HivemindError } from '../../src/error.ts';
 import type { LogIndex, Term } from '../../src/identity.ts';
 import { charterOf } from '../../src/member/directory.ts';
-import { recoveredLog, type SurveyedLog, surveyLog } from '../../src/member/log-recovery.ts';
+import { heedAmendments, recoveredLog, type SurveyedLog, surveyLog } from '../../src/member/log-recovery.ts';
 import { givenUp } from '../../src/member/membership.ts';
 import { silentLogger } from '../../src/seam/logger.ts';
 import type { NodeSettings } from '../../src/settings/settings.ts';
@@ -91,6 +91,7 @@ async function openSurvivor(settings: NodeSettings): Promise<{
   const stored = peekLog(localFileSystem, folder.logFolder);
   const log = surveyLog(identity.genesis, stored);
   checkBelongs(identity, log);
+  heedAmendments(log, identity.memory?.digest.charter.amendments ?? []);
   const remembered = identity.memory?.commitIndex ?? 0;
   const committed = Math.min(Math.max(remembered, stored.snapshot?.index ?? 0), log.lastIndex);
   const term = Math.max(stored.hardState.term, log.lastTerm);

@@ -48,6 +48,14 @@ export function surveyLog(
   return { state, lastIndex: state.appliedIndex, lastTerm, chain, lastAt: state.at };
 }
 
+/**
+ * Takes over amendments of which the node heard while their entries did not reach its log any more: the others go by
+ * them, and a recovery in the place of one of them would be another charter.
+ */
+export function heedAmendments({ state }: SurveyedLog, amendments: readonly Uint8Array[]): void {
+  for (const amendment of amendments) state.charter.amend(amendment);
+}
+
 function apply(state: ControlState, { index, kind, payload }: LogEntry): void {
   if (kind !== 'command') {
     applyNothing(state, index);

@@ -2,11 +2,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { toHex, utf8 } from '../../src/bytes.ts';
+import { signRecovery } from '../../src/certificate/recovery.ts';
+import { planRecovery, recover } from '../../src/control/recovering.ts';
 import { stateHash } from '../../src/control/state-snapshot.ts';
-import { recoveredLog, surveyLog, termsSkipped } from '../../src/member/log-recovery.ts';
+import { heedAmendments, recoveredLog, surveyLog, termsSkipped } from '../../src/member/log-recovery.ts';
 import { decodeConfiguration } from '../../src/raft/configuration.ts';
 import { chainHash, chainStart, type LogEntry, type LogSnapshot } from '../../src/seam/log-store.ts';
-import { filled, foundedAt } from '../certificate/cluster.ts';
+import { exchangeKey, filled, foundedAt, recoverySeed, signingKey } from '../certificate/cluster.ts';
 import { Pane } from '../control/pane.ts';
 
 /** A log that admits two members, each entry of the term of its index. */
@@ -47,6 +49,29 @@ describe('a log that is surveyed', () => {
     const snapshot = { index: 1, term: 1, chain, configuration: new Uint8Array(0), state: utf8('?') };
     assert.throws(() => surveyLog(founders.genesis, { snapshot, entries: [] }), { code: 'data-format' });
   });
+});
+
+test('a recovery follows amendments of which the node only heard, so that those who know them follow it', () => {
+  const pane = new Pane();
+  const { founders } = pane;
+  const survey = surveyLog(founders.genesis, { entries: logOf(pane) });
+  const elsewhere = founders.charter;
+  const missed = founders.certificate(founders.nextEpoch(elsewhere)).bytes;
+  assert.equal(elsewhere.amend(missed), 'amended');
+  heedAmendments(survey, [missed]);
+  const keys = { signingKey: signingKey(1).publicKey, exchangeKey: exchangeKey(0x11) };
+  const plan = planRecovery(survey.state, {
+    node: { name: 'control-1', ...keys, endpoints: [{ host: '10.0.0.1', port: 7100 }] },
+    keep: [],
+    lastIndex: survey.lastIndex,
+    lastChain: survey.chain,
+    at: pane.now,
+  });
+  assert('statement' in plan);
+  const signed = signRecovery(plan.statement, signingKey(recoverySeed), signingKey(1));
+  assert(recover(survey.state, plan, signed));
+  assert.equal(elsewhere.amend(signed), 'amended');
+  assert.deepEqual([elsewhere.epoch, elsewhere.controlSet.index], [3, 1]);
 });
 
 test('what takes its place is of a later term than any, goes on from the charter, and has one voter', () => {
