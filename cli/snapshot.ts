@@ -28,6 +28,7 @@ export function registerSnapshot(program: Command): void {
     .requiredOption('--name <name>', 'its name; one of a lost control node will do')
     .requiredOption('--bind <address>', 'where it listens; members look first where a lost control node did')
     .option('--advertise <addresses>', 'where others reach it, when that differs')
+    .option('--member-data <folder>', "a member's data or a copy: what was amended since, without which none follows")
     .option('--yes', 'do it')
     .option('--json', 'print JSON')
     .action(async (file: string, flags: RestoreFlags) => {

@@ -188,6 +188,10 @@ describe('a cluster that lost all its control nodes', () => {
       [/There is no file nothing/, ['snapshot', 'inspect', 'nothing']],
       [/atlas is a living member's/, ['snapshot', 'restore', 'kept', '--name', 'atlas', ...node]],
       [/not a lower-case DNS label/, ['snapshot', 'restore', 'kept', '--name', 'C9', ...node]],
+      [
+        /nowhere holds nothing that a member remembers/,
+        ['snapshot', 'restore', 'kept', '--name', 'c9', ...node, '--member-data', 'nowhere'],
+      ],
       [/c1 exists already/, ['snapshot', 'restore', 'kept', '--name', 'c9', '--out', 'c1', '--bind', '127.0.0.1:9']],
     ];
     for (const [sentence, words] of attempts) {
@@ -202,9 +206,13 @@ describe('a cluster that lost all its control nodes', () => {
     // Admitted after the snapshot was saved: it is lost with the control nodes.
     const { token } = cluster.founded;
     await cluster.join({ name: 'late', through: 'c3', token, role: 'host' });
+    // So is what opened this epoch, and members know of it.
+    assert.equal((await cluster.run('epoch', 'advance', '--node', 'c1')).code, 0);
+    await inEpoch(2, 'atlas', 'host-b', 'late');
     await Promise.all(['c1', 'c2', 'c3'].map((name) => cluster.agent(name).kill()));
     for (const name of ['c1', 'c2', 'c3']) rmSync(join(cluster.folder, name), { recursive: true });
     const restore = ['snapshot', 'restore', 'kept', '--recovery-key', 'recovery.key', '--out', 'c9', '--name', 'c9'];
+    restore.push('--member-data', join('atlas', 'data'));
     const there = await cluster.run(...restore, '--bind', cluster.addressOf('c2'));
     assert.deepEqual([there.code, there.stderr, existsSync(join(cluster.folder, 'c9'))], [0, '', false]);
     assert.match(there.stdout, /Nothing was changed/);
@@ -217,7 +225,7 @@ describe('a cluster that lost all its control nodes', () => {
       ['c1', 'c2', 'c3'],
     );
     await cluster.start('c9');
-    await inEpoch(2, 'c9', 'atlas', 'host-b');
+    await inEpoch(3, 'c9', 'atlas', 'host-b');
     await seesAll('c9', 'atlas', 'host-b');
     assert((await numberOf('c9')) > numbersSkipped);
   });
@@ -239,7 +247,7 @@ describe('a cluster that lost all its control nodes', () => {
     await cluster.agent('c9').stop();
     await cluster.start('c9');
     await seesAll('c9', 'c1', 'c3', 'atlas', 'host-b', 'late');
-    await inEpoch(2, 'c9', 'c1', 'c3', 'atlas', 'host-b', 'late');
+    await inEpoch(3, 'c9', 'c1', 'c3', 'atlas', 'host-b', 'late');
   });
 
   test('is recovered once more, on a control node that joined, with a member that was off all the time', async () => {
@@ -248,12 +256,12 @@ describe('a cluster that lost all its control nodes', () => {
     await cluster.agent('c1').stop();
     const recover = ['control', 'recover', '-c', join('c1', 'hivemind.yaml'), '--recovery-key', 'recovery.key'];
     const report = await cluster.json<RecoveryReport>(...recover, '--keep', 'c9', '--yes');
-    assert.deepEqual([report.epoch, report.kept.map(({ name }) => name)], [{ from: 2, to: 3 }, ['c9']]);
+    assert.deepEqual([report.epoch, report.kept.map(({ name }) => name)], [{ from: 3, to: 4 }, ['c9']]);
     await cluster.start('c1');
-    await inEpoch(3, 'c1', 'atlas', 'late');
+    await inEpoch(4, 'c1', 'atlas', 'late');
     await Promise.all([cluster.start('host-b'), cluster.start('c9')]);
     await seesAll('c1', 'c9', 'atlas', 'host-b', 'late');
     await promoted('c9', 'atlas');
-    await inEpoch(3, 'c1', 'c9', 'atlas', 'host-b', 'late');
+    await inEpoch(4, 'c1', 'c9', 'atlas', 'host-b', 'late');
   });
 });

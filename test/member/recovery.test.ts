@@ -5,7 +5,7 @@ import { signRecovery } from '../../src/certificate/recovery.ts';
 import { planRecovery, recover } from '../../src/control/recovering.ts';
 import type { Endpoint } from '../../src/identity.ts';
 import { lookoutPeriodMs } from '../../src/member/charter-search.ts';
-import { recoveredLog, surveyLog } from '../../src/member/log-recovery.ts';
+import { heedAmendments, recoveredLog, surveyLog } from '../../src/member/log-recovery.ts';
 import type { StoredLog } from '../../src/seam/log-store.ts';
 import { epochGraceMs } from '../../src/session/sessions.ts';
 import type { SimCluster } from '../../src/sim/sim-cluster.ts';
@@ -29,9 +29,11 @@ function recoverOn(
   node: SimNode,
   log: Pick<StoredLog, 'snapshot' | 'entries'>,
   keep: readonly string[],
+  heard: readonly Uint8Array[] = [],
 ): number {
   const { genesis } = cluster;
   const survey = surveyLog(genesis, log);
+  heedAmendments(survey, heard);
   const { name, endpoint } = node;
   const keys = { signingKey: node.signingKey.publicKey, exchangeKey: node.exchangeKey.publicKey };
   const plan = planRecovery(survey.state, {
@@ -203,6 +205,36 @@ describe('a node that was restored from a saved snapshot', () => {
     cluster.run(1_000);
     node.start([]);
     comesTogether(cluster, 2, 'c9', 'm1', 'm2', 'm3', 'm4');
+  });
+});
+
+describe('a snapshot from before an epoch', () => {
+  /** Restored where c1 was, with what some member knows of the charter or without. */
+  function restored(isHeard: boolean): SimCluster {
+    const cluster = scene();
+    const [c1] = cluster.control as readonly [SimNode];
+    const log = peekLog(c1.disk.files, '/log');
+    openEpoch(cluster, c1);
+    cluster.run(2 * epochGraceMs);
+    for (const each of cluster.control) each.crash();
+    const heard = nodeOf(cluster, 'm2').member?.directory.charterPage(0).amendments ?? [];
+    const node = cluster.add({ name: 'c9', roles: [role('control')], endpoint: c1.endpoint });
+    const number = recoverOn(cluster, node, log, [], isHeard ? heard : []);
+    node.belong({ genesis: cluster.genesis, number });
+    node.start([]);
+    return cluster;
+  }
+
+  test('is followed when it was restored with what a member heard since', () => {
+    comesTogether(restored(true), 3, 'c9', 'm1', 'm2', 'm3', 'm4');
+  });
+
+  test('parts from all who know the epoch without that, and they say so', () => {
+    const cluster = restored(false);
+    const members = ['m1', 'm2', 'm3', 'm4'].map((name) => nodeOf(cluster, name));
+    const areTold = (): boolean =>
+      members.every(({ events }) => events.some((event) => event.kind === 'charter-forked'));
+    assert(cluster.runUntil(areTold, followMs));
   });
 });
 
