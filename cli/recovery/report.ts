@@ -36,6 +36,8 @@ export interface RecoveryReport {
   readonly sessions: number;
   readonly givenUp: readonly ReportedNode[];
   readonly kept: readonly ReportedNode[];
+  /** By the clock of this machine: the time of the log goes on from here, and never runs back. */
+  readonly datedAt: string;
   readonly epoch: { readonly from: number; readonly to: number };
   readonly nextNumber: { readonly from: number; readonly to: number };
   /** The first entry from then on. */
@@ -69,6 +71,7 @@ export function reportOf(
     sessions: state.sessions.kept.records.length,
     givenUp: givenUp.map(report),
     kept: kept.map(report),
+    datedAt: wallText(statement.at),
     epoch: { from: state.epoch, to: epoch },
     nextNumber: { from: state.nextNumber, to: nextNumber },
     resumesAt: resumedIndex(statement) + 1,
@@ -88,6 +91,7 @@ export function renderRecovery(report: RecoveryReport, paint: Paint): string {
     ['It holds', [plural(members, 'member'), plural(tokens, 'token'), plural(sessions, 'session')].join(', ')],
     ['Given up', { text: givenUp.length === 0 ? 'nobody' : givenUp.map(nodeText).join('; '), tone: 'bad' }],
     ...(kept.length === 0 ? [] : [['Kept', kept.map(nodeText).join('; ')] as const]),
+    ['Dated', `${report.datedAt}, by the clock of this machine`],
     ['Epoch', `${epoch.from}, then ${epoch.to}`],
     ['Next number', `${nextNumber.from}, then ${nextNumber.to}`],
     ['Log goes on', `at index ${report.resumesAt}`],
@@ -116,6 +120,7 @@ function before({ givenUp }: RecoveryReport): readonly string[] {
     'If another control node still has its disk, compare first: `hivemind control verify FOLDER` there shows term and',
     'index of its last entry. Recover on the one with the highest term and, among those, the highest index.',
     `Whoever is given up must never be started with its old data again: make sure that ${names} cannot come back.`,
+    'The time of the log never runs back: if the date above is not the right one, set the clock of this machine first.',
     '',
     'Nothing was changed. Run it again with --yes to do it.',
   ];

@@ -78,6 +78,8 @@ describe('a cluster whose quorum is lost for good', () => {
     assert.equal(code, 0);
     assert.match(stdout, /Given up +c2 \(#2\) at 127\.0\.0\.1:\d+; c3 \(#3\)/);
     assert.match(stdout, /Epoch +1, then 2/);
+    const [, dated = ''] = /Dated +(\S+), by the clock of this machine/.exec(stdout) ?? [];
+    assert(Math.abs(Date.parse(dated) - Date.now()) < 60_000, stdout);
     assert.match(stdout, /Nothing was changed\. Run it again with --yes/);
     assert.equal((await cluster.run('control', 'verify', join('c1', 'data'))).stdout, before.stdout);
     const [, ends] = /(Ends at term \d+, index \d+)\./.exec(before.stdout) ?? [];
