@@ -61,7 +61,7 @@ async function restore(file: string, flags: RestoreFlags): Promise<RecoveryRepor
   const isReal = recoveryKey !== undefined && flags.yes === true;
   // Whole or not there: a folder that was cut short would hold keys of nobody.
   const unfinished = `${out}.unfinished`;
-  rmSync(unfinished, { recursive: true, force: true });
+  if (isReal) rmSync(unfinished, { recursive: true, force: true });
   const folder = isReal ? new NodeFolder(join(unfinished, 'data')) : undefined;
   const keys = folder === undefined ? keysOfNobody() : await folder.keys();
   const plan = planned(log, {

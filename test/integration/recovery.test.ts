@@ -1,6 +1,6 @@
 /** A lost quorum on real processes: recovered on the control node that is left, and restored from a saved snapshot. */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { RecoveryReport } from '../../cli/recovery/report.ts';
@@ -215,8 +215,12 @@ describe('a cluster that lost all its control nodes', () => {
     for (const name of ['c1', 'c2', 'c3']) rmSync(join(cluster.folder, name), { recursive: true });
     const restore = ['snapshot', 'restore', 'kept', '--recovery-key', 'recovery.key', '--out', 'c9', '--name', 'c9'];
     restore.push('--member-data', join('atlas', 'data'));
+    // What a restore that was cut short has left is the next one's to remove, not a dry run's.
+    const unfinished = join(cluster.folder, 'c9.unfinished');
+    mkdirSync(unfinished);
     const there = await cluster.run(...restore, '--bind', cluster.addressOf('c2'));
     assert.deepEqual([there.code, there.stderr, existsSync(join(cluster.folder, 'c9'))], [0, '', false]);
+    assert(existsSync(unfinished));
     assert.match(there.stdout, /Nothing was changed/);
     // Harder: nobody looks there.
     restore.push('--bind', await cluster.addressFor('c9'));
