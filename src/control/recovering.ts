@@ -71,7 +71,11 @@ function judge(
   others: readonly AdmittedMember[],
 ): Refusal | undefined {
   const refused = (sentence: string): Refusal => ({ code: 'refused', sentence });
-  const stranger = keep.find((name) => !others.some((other) => other.name === name));
+  // One that was kept before has no vote any more: a recovery may be done again, word for word.
+  const stranger = keep.find((name) => {
+    const other = state.memberByName(name);
+    return other === undefined || other === survivor || !other.roles.includes(controlRole);
+  });
   if (stranger !== undefined) {
     const names = others.map(({ name }) => name).join(', ') || 'none';
     return refused(`${stranger} is not among the other control nodes (${names}); correct --keep.`);

@@ -118,6 +118,15 @@ describe('a recovery on the one control node that is left', () => {
     assert.deepEqual([pane.state.controlNumbers, pane.state.membersOfRole('control')], [[2], [2, 3]]);
   });
 
+  test('may be done again, by the same words', () => {
+    const pane = cluster();
+    for (const epoch of [2, 3]) {
+      const plan = planned(pane, wish(pane, 2, { keep: ['control-3'] }));
+      assert(recover(pane.state, plan, signed(plan)));
+      assert.deepEqual([pane.state.epoch, [...pane.state.members.keys()].sort()], [epoch, [2, 3, 4]]);
+    }
+  });
+
   test('sends everybody who knows the log of before to its digest', () => {
     const pane = cluster();
     const plan = planned(pane);
