@@ -14,6 +14,7 @@ import { MembershipInvariants } from './membership-invariants.ts';
 import { PaneInvariants } from './pane-invariants.ts';
 import type { SimNode } from './sim-node.ts';
 import { Suspicions } from './suspicions.ts';
+import { Wishes } from './wishes.ts';
 
 export interface InvariantsOptions {
   /** Those of the genesis. */
@@ -30,6 +31,8 @@ export class Invariants {
   private readonly membership: MembershipInvariants;
   private readonly configs: ConfigInvariants;
   private readonly disks = new DiskInvariants();
+  /** Told how each wish is answered, too. */
+  readonly wishes: Wishes = new Wishes();
   /** Told to be decided within the step that is checked next. */
   private decided: LogIndex[] = [];
   checks = 0;
@@ -39,7 +42,10 @@ export class Invariants {
   constructor({ controlNodes, nodes, thorough = false }: InvariantsOptions) {
     this.membership = new MembershipInvariants(controlNodes, nodes, thorough);
     this.configs = new ConfigInvariants(thorough);
-    this.pane = new PaneInvariants(nodes, this.suspicions, (command) => this.membership.onCommitted(command));
+    this.pane = new PaneInvariants(nodes, this.suspicions, (node, command) => {
+      this.membership.onCommitted(command);
+      this.wishes.onCommitted(node, command);
+    });
   }
 
   check(node: SimNode, effects: readonly MemberEffect[]): void {

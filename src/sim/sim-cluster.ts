@@ -135,11 +135,14 @@ export class SimCluster {
 
   /** Asks the pane through `node`; the index that it tells counts as promised. */
   ask(node: SimNode, ask: PaneAsk, then: (outcome: Outcome<LogIndex>) => void = () => {}): void {
+    const { invariants } = this;
+    invariants.wishes.onAsked(ask);
     node.act((member, at) =>
       member.ask(
         ask,
         (outcome) => {
-          if (outcome.ok) this.invariants.onDecided(outcome.value);
+          if (outcome.ok) invariants.onDecided(outcome.value);
+          invariants.wishes.onAnswered(node, ask, outcome);
           then(outcome);
         },
         at,
