@@ -87,6 +87,19 @@ export class Invariants {
     if (index < floor) violated('a consistent read misses nothing decided before', node, `${index} of ${floor}`);
   }
 
+  /** The view behind it, where that is of everybody: who was removed or admitted when it was asked for. */
+  onViewRead(
+    node: SimNode,
+    { removed, admitted }: { readonly removed: readonly NodeNumber[]; readonly admitted: readonly NodeNumber[] },
+  ): void {
+    const { directory, membership, number: self } = node.member ?? {};
+    if (directory === undefined || membership?.isComplete !== true) return;
+    const shown = removed.find((number) => number !== self && directory.get(number) !== undefined);
+    if (shown !== undefined) violated('a consistent read shows nobody who was removed before', node, `#${shown}`);
+    const missing = admitted.find((number) => directory.get(number) === undefined);
+    if (missing !== undefined) violated('a consistent read shows all who were admitted before', node, `#${missing}`);
+  }
+
   private checkDecided(node: SimNode): void {
     for (const index of this.decided) {
       if (!this.pane.isDecided(index)) violated('acknowledged entries are committed', node, `index ${index}`);

@@ -194,6 +194,12 @@ const mutants: readonly Mutant[] = [
     to: 'if (index > 0) then({ ok: true, value: index }, at);',
   },
   {
+    wrong: 'a consistent read of the members shows what this node knew before',
+    file: 'member/reads.ts',
+    from: 'if (outcome.ok) membership.mergeDigest(outcome.value, last);',
+    to: 'if (!outcome.ok) membership.onChange();',
+  },
+  {
     wrong: 'an older seq replaces a newer one',
     file: 'config/config.ts',
     from: "if (held !== undefined && held.seq >= config.seq) return held.seq === config.seq ? 'known' : 'older';",
