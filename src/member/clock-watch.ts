@@ -50,7 +50,8 @@ export class ClockWatch {
     if (offByMs === undefined) return undefined;
     const by = `${Math.round(Math.abs(offByMs) / 1_000)} s ${offByMs > 0 ? 'ahead of' : 'behind'}`;
     const sentence = `The clock of this control node is ${by} the others'; set it, and ask again.`;
-    return new HivemindError('refused', sentence);
+    // Nothing is refused for good: this node hands the lead over, and the next leader judges.
+    return new HivemindError('no-leader', sentence);
   }
 
   /** Whether it is time to hand the lead over. */

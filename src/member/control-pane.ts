@@ -33,7 +33,7 @@ import type { Outbox } from './outbox.ts';
 import { PaneAsks } from './pane-asks.ts';
 import { PaneWatch } from './pane-health.ts';
 import { PaneReads } from './pane-reads.ts';
-import type { Then } from './pane-reply.ts';
+import { decidedReply, type Then } from './pane-reply.ts';
 import { RaftCourier } from './raft-courier.ts';
 import { type DiskInput, RaftEngine } from './raft-engine.ts';
 import { Replacement } from './replacement.ts';
@@ -135,7 +135,7 @@ export class ControlPane {
       state,
       voters: this.voters,
       outbox,
-      propose,
+      propose: (command, then, at) => this.log.propose(command, (verdict) => decidedReply(verdict).ok && then(), at),
       isBack: (number, at) => this.watch.isInTouch(number, at.now) || this.returns.isTrying(number),
       isBraked: () => this.jury.brake.on,
       replaceAfterMs: parts.patience.replaceControlAfterMs,

@@ -18,7 +18,7 @@ import type { Membership } from './membership.ts';
 import type { Outbox, Outcome } from './outbox.ts';
 import { PaneContacts } from './pane-contacts.ts';
 import { noQuorum, unknownOutcome } from './pane-refusal.ts';
-import { mayBeDecided, mayRepeat } from './repetition.ts';
+import { mayBeDecided, mayRepeat, settles } from './repetition.ts';
 
 export const keepAlivePeriodMs = 10_000;
 /** While the pane is not known to be healthy it is asked this often. */
@@ -387,9 +387,7 @@ export class PaneClient {
     asking.isOpen ||= mayBeDecided(request, outcome);
     const isPassing = !outcome.ok && passing.has(outcome.error.code);
     if (isPassing && (mayRepeat(request) || !asking.isOpen)) this.attempt(asking, rest, at);
-    else if (asking.isOpen && !outcome.ok && (isPassing || outcome.error.code === 'no-quorum')) {
-      then({ ok: false, error: unknownOutcome() }, at);
-    } else then(outcome, at);
+    else then(asking.isOpen && !settles(outcome) ? { ok: false, error: unknownOutcome() } : outcome, at);
   }
 
   private giveUp(): HivemindError {

@@ -34,3 +34,11 @@ export function mayBeDecided(request: PeerRequest, outcome: Outcome<unknown>): b
   if (request.kind !== 'ask-pane' || outcome.ok) return false;
   return open.has(outcome.error.code) && outcome.refused !== true;
 }
+
+/**
+ * Whether this answer says how an earlier attempt ended of which nobody told. A refusal does not: what was decided
+ * may be what it goes by, as when a token is revoked already, or is about to be. Only who is no member is out for good.
+ */
+export function settles(outcome: Outcome<unknown>): boolean {
+  return outcome.ok || outcome.error.code === 'not-admitted';
+}

@@ -22,7 +22,8 @@ export interface ReplacementParts {
   readonly state: ControlState;
   readonly voters: Voters;
   readonly outbox: Outbox;
-  readonly propose: (command: Command, at: Instant) => void;
+  /** `then` is called when it is decided. */
+  readonly propose: (command: Command, then: () => void, at: Instant) => void;
   /** Whether a control node that is down is heard all the same, or about to return. */
   readonly isBack: (number: NodeNumber, at: Instant) => boolean;
   /** Whether the brake holds convictions back: then nobody knows who is dead. */
@@ -46,30 +47,32 @@ export class Replacement {
 
   /** As the leader, since `leadsSince`. */
   lookRound(leadsSince: MonotonicMs, at: Instant): void {
-    const dead = this.next;
-    if (dead === undefined || at.now < this.tryAtMs) return;
+    if (at.now < this.tryAtMs) return;
+    const next = this.next(at);
+    if (next === undefined) return;
     this.tryAtMs = at.now + tryPeriodMs;
-    if (at.wall < this.dueAt(dead, leadsSince, at)) return;
-    const judged = this.judge(dead, at);
-    if (judged.kind === 'impossible') return;
+    const { dead, judged } = next;
+    if (judged.kind === 'impossible' || at.wall < this.dueAt(dead, leadsSince, at)) return;
     const { number, since } = dead;
     this.doneAtMs = at.now;
-    this.parts.outbox.event({ kind: 'control-replaced', number, by: judged.successor, since });
-    this.parts.propose(judged.command, at);
+    const event = { kind: 'control-replaced', number, by: judged.successor, since } as const;
+    this.parts.propose(judged.command, () => this.parts.outbox.event(event), at);
   }
 
   /** Who is next to be replaced, by whom and when, or why not; nothing while no control node is down. */
   status(leadsSince: MonotonicMs, at: Instant): ReplacementStatus | undefined {
-    const dead = this.next;
-    if (dead === undefined) return undefined;
-    const judged = this.judge(dead, at);
+    const next = this.next(at);
+    if (next === undefined) return undefined;
+    const { dead, judged } = next;
     const dueAt = this.parts.replaceAfterMs === 0 ? 0 : this.dueAt(dead, leadsSince, at);
     if (judged.kind === 'impossible') return { ...dead, dueAt, successor: 0, obstacle: judged.obstacle };
     return { ...dead, dueAt, successor: judged.successor, obstacle: 'none' };
   }
 
-  private get next(): DeadControlNode | undefined {
-    return deadControlNodes(this.parts.state)[0];
+  /** The first that can be replaced: one that is heard all the same must not keep its place for those behind it. */
+  private next(at: Instant): { readonly dead: DeadControlNode; readonly judged: Judged } | undefined {
+    const all = deadControlNodes(this.parts.state).map((dead) => ({ dead, judged: this.judge(dead, at) }));
+    return all.find(({ judged }) => judged.kind === 'possible') ?? all[0];
   }
 
   private dueAt({ since }: DeadControlNode, leadsSince: MonotonicMs, at: Instant): WallMs {

@@ -109,8 +109,11 @@ export class LogDesk {
       return { index: await decide() };
     } catch (thrown) {
       // This node lost the lead before it was decided, or while; as the same turn it may be asked for again.
-      if (!['not-leader', 'unknown-outcome'].includes(toHivemindError(thrown).code)) throw thrown;
-      return { index: await decide() };
+      const { code } = toHivemindError(thrown);
+      if (code === 'not-leader') return { index: await decide() };
+      if (code !== 'unknown-outcome') throw thrown;
+      // A refusal of the second time, for want of a quorum say, is none of the first.
+      return { index: await decide().catch(() => Promise.reject(thrown)) };
     }
   }
 }

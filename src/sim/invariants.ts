@@ -14,6 +14,7 @@ import { MembershipInvariants } from './membership-invariants.ts';
 import { PaneInvariants } from './pane-invariants.ts';
 import type { SimNode } from './sim-node.ts';
 import { Suspicions } from './suspicions.ts';
+import { Wishes } from './wishes.ts';
 
 export interface InvariantsOptions {
   /** Those of the genesis. */
@@ -30,6 +31,8 @@ export class Invariants {
   private readonly membership: MembershipInvariants;
   private readonly configs: ConfigInvariants;
   private readonly disks = new DiskInvariants();
+  /** Told how each wish is answered, too. */
+  readonly wishes: Wishes = new Wishes();
   /** Told to be decided within the step that is checked next. */
   private decided: LogIndex[] = [];
   checks = 0;
@@ -39,7 +42,10 @@ export class Invariants {
   constructor({ controlNodes, nodes, thorough = false }: InvariantsOptions) {
     this.membership = new MembershipInvariants(controlNodes, nodes, thorough);
     this.configs = new ConfigInvariants(thorough);
-    this.pane = new PaneInvariants(nodes, this.suspicions, (command) => this.membership.onCommitted(command));
+    this.pane = new PaneInvariants(nodes, this.suspicions, (node, command) => {
+      this.membership.onCommitted(command);
+      this.wishes.onCommitted(node, command);
+    });
   }
 
   check(node: SimNode, effects: readonly MemberEffect[]): void {
@@ -79,6 +85,19 @@ export class Invariants {
   onRead(node: SimNode, index: LogIndex, floor: LogIndex): void {
     this.consistentReads++;
     if (index < floor) violated('a consistent read misses nothing decided before', node, `${index} of ${floor}`);
+  }
+
+  /** The view behind it, where that is of everybody: who was removed or admitted when it was asked for. */
+  onViewRead(
+    node: SimNode,
+    { removed, admitted }: { readonly removed: readonly NodeNumber[]; readonly admitted: readonly NodeNumber[] },
+  ): void {
+    const { directory, membership, number: self } = node.member ?? {};
+    if (directory === undefined || membership?.isComplete !== true) return;
+    const shown = removed.find((number) => number !== self && directory.get(number) !== undefined);
+    if (shown !== undefined) violated('a consistent read shows nobody who was removed before', node, `#${shown}`);
+    const missing = admitted.find((number) => directory.get(number) === undefined);
+    if (missing !== undefined) violated('a consistent read shows all who were admitted before', node, `#${missing}`);
   }
 
   private checkDecided(node: SimNode): void {

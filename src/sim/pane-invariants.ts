@@ -19,7 +19,7 @@ export class PaneInvariants {
   /** All that were ever made. */
   private readonly nodes: () => readonly SimNode[];
   private readonly suspicions: Suspicions;
-  private readonly onCommitted: (command: Command) => void;
+  private readonly onCommitted: (node: SimNode, command: Command) => void;
   /** The last entry that anybody has applied. */
   committedIndex: LogIndex = 0;
   private readonly committed = new Map<LogIndex, LogEntry>();
@@ -36,7 +36,11 @@ export class PaneInvariants {
   private commitSeen: LogIndex = 0;
   private readonly notes = new Set<string>();
 
-  constructor(nodes: () => readonly SimNode[], suspicions: Suspicions, onCommitted: (command: Command) => void) {
+  constructor(
+    nodes: () => readonly SimNode[],
+    suspicions: Suspicions,
+    onCommitted: (node: SimNode, command: Command) => void,
+  ) {
     this.nodes = nodes;
     this.suspicions = suspicions;
     this.onCommitted = onCommitted;
@@ -199,7 +203,7 @@ export class PaneInvariants {
     this.committedIndex = Math.max(this.committedIndex, entry.index);
     const command = commandOf(entry);
     if (command?.kind === 'note') this.checkTurn(node, command);
-    if (command !== undefined) this.onCommitted(command);
+    if (command !== undefined) this.onCommitted(node, command);
   }
 
   /** However often a client sent it. */

@@ -4,6 +4,7 @@ import type { Genesis } from '../certificate/genesis.ts';
 import { genesisHash } from '../certificate/genesis.ts';
 import type { RoleDeclaration } from '../certificate/join-request.ts';
 import { type JoinToken, parseToken, tokenText } from '../certificate/token.ts';
+import type { ControlState } from '../control/control-state.ts';
 import { type SigningKey, seedBytes, sha256, signingKeyFrom } from '../crypto.ts';
 import { type Endpoint, endpointText, type LogIndex, type MonotonicMs } from '../identity.ts';
 import { snapshotEveryEntries } from '../member/compaction.ts';
@@ -135,11 +136,14 @@ export class SimCluster {
 
   /** Asks the pane through `node`; the index that it tells counts as promised. */
   ask(node: SimNode, ask: PaneAsk, then: (outcome: Outcome<LogIndex>) => void = () => {}): void {
+    const { invariants } = this;
+    invariants.wishes.onAsked(ask);
     node.act((member, at) =>
       member.ask(
         ask,
         (outcome) => {
-          if (outcome.ok) this.invariants.onDecided(outcome.value);
+          if (outcome.ok) invariants.onDecided(outcome.value);
+          invariants.wishes.onAnswered(node, ask, outcome);
           then(outcome);
         },
         at,
@@ -151,16 +155,26 @@ export class SimCluster {
   readConsistently(node: SimNode, then: (outcome: Outcome<LogIndex>) => void = () => {}): void {
     const floor = this.invariants.committedIndex;
     const { invariants } = this;
+    const removed = [...(this.newestState?.removed.keys() ?? [])];
+    const admitted = [...(this.newestState?.members.keys() ?? [])];
     node.act((member, at) => {
       const onSynced = (outcome: Outcome<LogIndex>, later: Instant): void => {
         then(outcome);
         if (!outcome.ok) return;
         invariants.onRead(node, outcome.value, floor);
+        const still = admitted.filter((number) => this.newestState?.members.has(number));
+        invariants.onViewRead(node, { removed, admitted: still });
         const wish = { from: Math.max(1, floor), most: 1, atLeast: outcome.value };
         member.reads.log(wish, (page) => page.ok && invariants.onRead(node, page.value.commitIndex, floor), later);
       };
       member.reads.sync(onSynced, at);
     });
+  }
+
+  /** Of whoever has applied most. */
+  private get newestState(): ControlState | undefined {
+    const states = this.everyNode.flatMap(({ member }) => member?.pane?.state ?? []);
+    return states.sort((a, b) => b.appliedIndex - a.appliedIndex)[0];
   }
 
   /** The leader of the latest term, if one leads. */

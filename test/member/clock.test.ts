@@ -45,6 +45,18 @@ for (const [where, offMs] of [
       );
     });
 
+    test('and a member that asks it to leave does so under the next leader', () => {
+      const other = wholeCluster({ members: 2 });
+      const leaver = nodeOf(other, 'm2');
+      leaderOf(other).clock.wallOffsetMs = offMs;
+      leaver.act((member, at) => member.leave(() => {}, at));
+      const belongs = (): boolean => other.leader?.member?.pane?.state.members.has(leaver.number) !== false;
+      assert(
+        other.runUntil(() => !belongs(), 20_000),
+        'it is removed',
+      );
+    });
+
     test('and joins go on, by the time of those who agree', () => {
       const joiner = cluster.add({ name: 'late', roles: [host] });
       joiner.start([nodeOf(cluster, 'm1').endpoint]);

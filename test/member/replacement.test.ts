@@ -1,9 +1,12 @@
 /** Dead control nodes give their votes to such as wait for it; and the quorum never shrinks by itself. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { Command } from '../../src/control/command.ts';
 import { signingKeyFrom } from '../../src/crypto.ts';
 import type { NodeNumber } from '../../src/identity.ts';
-import { replacePauseMs } from '../../src/member/replacement.ts';
+import { Outbox } from '../../src/member/outbox.ts';
+import { Replacement, replacePauseMs } from '../../src/member/replacement.ts';
+import type { Voters } from '../../src/member/voters.ts';
 import type { SimCluster, SimClusterOptions } from '../../src/sim/sim-cluster.ts';
 import type { SimNode } from '../../src/sim/sim-node.ts';
 import type { ReplacementStatus } from '../../src/wire/peer-message.ts';
@@ -185,5 +188,43 @@ describe('nobody is replaced', () => {
     assert.deepEqual(replaced(cluster), []);
     assert.deepEqual([...sizes], ['3/3']);
     assert(membersOf(cluster).every(({ member }) => member?.directory.controlNumbers().join() === '1,2,3'));
+  });
+});
+
+/** Looks round on its own, by the state of a cluster in which c2 and c5 are dead and one node waits. */
+function lookRound(isBack: (number: NodeNumber) => boolean): { outbox: Outbox; decide: readonly (() => void)[] } {
+  const { cluster } = clusterWith(1, { controlNodes: 5, replaceControlAfterMs: 0 });
+  nodeOf(cluster, 'c2').crash();
+  cluster.run(15_000);
+  nodeOf(cluster, 'c5').crash();
+  cluster.run(15_000);
+  const { state } = cluster.leader?.member?.pane ?? assert.fail('nobody leads');
+  const outbox = new Outbox();
+  const decide: (() => void)[] = [];
+  const amendmentFor: Voters['amendmentFor'] = (change, { wall }) => ({ kind: 'begin-amendment', at: wall, change });
+  const propose = (_: Command, then: () => void): unknown => decide.push(then);
+  const voters = { amendmentFor } as Voters;
+  const parts = { state, voters, outbox, propose, isBack, isBraked: () => false, replaceAfterMs: 1 };
+  const { now, wall } = nodeOf(cluster, 'c1').time;
+  new Replacement(parts).lookRound(now, { now: now + soonMs, wall: wall + soonMs });
+  return { outbox, decide };
+}
+
+describe('of two that are dead', () => {
+  test('one that is heard all the same does not stand in the way of the other', () => {
+    const { outbox, decide } = lookRound((number) => number === 2);
+    for (const then of decide) then();
+    const numbers = outbox
+      .take()
+      .map((effect) => effect.kind === 'event' && 'number' in effect.event && effect.event.number);
+    assert.deepEqual(numbers, [5]);
+  });
+
+  test('none is told to be replaced before that is decided', () => {
+    const { outbox, decide } = lookRound(() => false);
+    assert.equal(decide.length, 1);
+    assert.deepEqual(outbox.take(), []);
+    decide[0]?.();
+    assert.equal(outbox.take().length, 1);
   });
 });

@@ -5,7 +5,7 @@ import { signingKeyFrom } from '../../src/crypto.ts';
 import { HivemindError } from '../../src/error.ts';
 import type { LogIndex } from '../../src/identity.ts';
 import type { Outcome } from '../../src/member/outbox.ts';
-import { mayBeDecided, mayRepeat } from '../../src/member/repetition.ts';
+import { mayBeDecided, mayRepeat, settles } from '../../src/member/repetition.ts';
 import type { SimCluster } from '../../src/sim/sim-cluster.ts';
 import type { SimNode } from '../../src/sim/sim-node.ts';
 import { decodeCommand } from '../../src/wire/command.ts';
@@ -82,6 +82,18 @@ describe('a wish whose leader is lost', () => {
   });
 });
 
+describe('a wish whose answer is lost', () => {
+  test('is not told to be refused for the sake of what it has itself decided', () => {
+    const cluster = wholeCluster();
+    const { publicKey } = cluster.token.key;
+    const outcome = loseLeader(cluster, { kind: 'revoke-token', publicKey }, (leader) => {
+      cluster.network.partition([leader.name], ['m1']);
+    });
+    assert.equal(outcome.ok ? '' : outcome.error.code, 'unknown-outcome');
+    assert.equal(cluster.leader?.member?.pane?.state.tokens.size, 0, 'it is revoked');
+  });
+});
+
 describe('an attempt that failed', () => {
   const request = { kind: 'ask-pane', from: 4, ask: epoch, hops: 0 } as const;
   const failed = (code: HivemindError['code'], refused?: boolean): Outcome<never> => {
@@ -98,6 +110,13 @@ describe('an attempt that failed', () => {
       assert.equal(mayBeDecided(request, failed(code)), false, code);
     }
     assert.equal(mayBeDecided(request, failed('address-unreachable', true)), false);
+  });
+
+  test('is not settled by the refusal of a later one, unless the asker is out for good', () => {
+    for (const code of ['busy', 'refused', 'not-found', 'usage', 'no-quorum', 'session-expired'] as const) {
+      assert.equal(settles(failed(code)), false, code);
+    }
+    assert.equal(settles(failed('not-admitted')), true);
   });
 
   test('is repeated by itself for everything but a change of the charter', () => {

@@ -170,6 +170,18 @@ const mutants: readonly Mutant[] = [
       '    }',
   },
   {
+    wrong: 'a proposal whose leader was deposed is told to be refused',
+    file: 'member/raft-engine.ts',
+    from: "for (const then of lost) then({ kind: 'unknown' }, at);",
+    to: "for (const then of lost) then({ kind: 'refused', why: 'not-leader' }, at);",
+  },
+  {
+    wrong: 'a refusal counts although an earlier attempt may be decided',
+    file: 'member/repetition.ts',
+    from: "return outcome.ok || outcome.error.code === 'not-admitted';",
+    to: "return outcome.ok || outcome.error.code !== 'unknown-outcome';",
+  },
+  {
     wrong: 'a consistent read is answered without confirmation',
     file: 'member/raft-engine.ts',
     from: "if (begun.kind === 'pending') this.reads.set(begun.id, then);",
@@ -180,6 +192,12 @@ const mutants: readonly Mutant[] = [
     file: 'member/pane-reads.ts',
     from: 'if (index <= this.state.appliedIndex) then({ ok: true, value: index }, at);',
     to: 'if (index > 0) then({ ok: true, value: index }, at);',
+  },
+  {
+    wrong: 'a consistent read of the members shows what this node knew before',
+    file: 'member/reads.ts',
+    from: 'if (outcome.ok) membership.mergeDigest(outcome.value, last);',
+    to: 'if (!outcome.ok) membership.onChange();',
   },
   {
     wrong: 'an older seq replaces a newer one',

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AgentClient } from '../../../cli/agent-client.ts';
 import { parseToken } from '../../../src/certificate/token.ts';
-import { HivemindError } from '../../../src/error.ts';
+import { type ErrorCode, HivemindError } from '../../../src/error.ts';
 import type { LocalLog, LocalRequest } from '../../../src/node/local-api.ts';
 import { readLocalRequest } from '../../../src/node/local-request.ts';
 import { pack } from '../../../src/packed.ts';
@@ -254,9 +254,12 @@ export class Clients {
   }
 }
 
+/** Who says this says that nothing of it is decided, by this try or one within: or `unknown-outcome` would be said. */
+const refusals: ReadonlySet<ErrorCode> = new Set(['usage', 'busy', 'no-quorum', 'no-leader', 'not-leader']);
+
 /** Any other failure may be that of a later try, when an earlier one went through. */
 function isRefusal(thrown: unknown, session: string): boolean {
   if (thrown instanceof NotSent) return true;
   if (!(thrown instanceof HivemindError)) return false;
-  return thrown.code === 'usage' || (thrown.code === 'session-expired' && session === sessionOfNobody);
+  return refusals.has(thrown.code) || (thrown.code === 'session-expired' && session === sessionOfNobody);
 }
