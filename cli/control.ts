@@ -6,6 +6,7 @@ import { type AgentClient, withAgent } from './agent-client.ts';
 import { type AgentOptions, agentCommand, parseLabel, showAnswer } from './agent-command.ts';
 import { registerControlRecover } from './control-recover.ts';
 import { registerControlVerify } from './control-verify.ts';
+import { decidedBy } from './decided-by.ts';
 import { printAnswer, printNote } from './output.ts';
 import { renderPane } from './render-control.ts';
 
@@ -66,7 +67,7 @@ async function onRemove(name: string, options: AgentOptions): Promise<void> {
   });
   printAnswer(removed, options.json === true, ({ index, control }) => {
     const remaining = `the control nodes are ${control.join(', ')}`;
-    return `${name} is removed, as decided by log entry ${index}; ${remaining}.`;
+    return `${name} is removed, ${decidedBy(index)}; ${remaining}.`;
   });
 }
 

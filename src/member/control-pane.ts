@@ -343,13 +343,12 @@ export class ControlPane {
   // — messages —
 
   onRaftDatagram(from: NodeNumber, datagram: RaftDatagram, at: Instant): void {
-    if (!this.courier.onDatagram(from, datagram, at)) return;
-    this.clocks.onTold(from, datagram.wall, at);
-    this.onRaft(from, datagram.message, at);
+    if (this.courier.onDatagram(from, datagram, at)) this.onRaft(from, datagram, at);
   }
 
   /** Who keeps the log without a vote answers; it neither leads nor stands, or one machine could decide alone. */
-  onRaft(from: NodeNumber, message: RaftMessage, at: Instant): void {
+  onRaft(from: NodeNumber, { message, wall }: Omit<RaftDatagram, 'kind' | 'heard'>, at: Instant): void {
+    this.clocks.onTold(from, wall, at);
     if (isOfLeaders(message) && !this.mayLead(from)) {
       this.onLaterCharter(from, at);
       return;

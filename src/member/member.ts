@@ -327,7 +327,7 @@ export class Member {
   private onMemberPost(from: NodeNumber, post: PeerPost, at: Instant): void {
     switch (post.kind) {
       case 'raft':
-        this.pane?.onRaft(from, post.message, at);
+        this.pane?.onRaft(from, post, at);
         break;
       case 'share':
         this.pane?.onShare(from, post.number, post.statement, post.share, at);

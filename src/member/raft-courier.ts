@@ -51,7 +51,7 @@ export class RaftCourier {
     const passes = at.now <= (path?.echoedAt ?? Number.NEGATIVE_INFINITY) + passingForMs;
     if (fits && passes && !isPrecious(message)) return;
     const target = this.directory.target(to);
-    if (target !== undefined) this.outbox.post(target, { kind: 'raft', message });
+    if (target !== undefined) this.outbox.post(target, { kind: 'raft', message, wall: at.wall });
   }
 
   /** A datagram came; whether it is a control node's, whom alone it may come from. */

@@ -94,7 +94,8 @@ export type PeerRequest =
   | { readonly kind: 'read-index'; readonly hops: number };
 
 export type PeerPost =
-  | { readonly kind: 'raft'; readonly message: RaftMessage }
+  /** `wall`: the sender's time of day. */
+  | { readonly kind: 'raft'; readonly message: RaftMessage; readonly wall: WallMs }
   | {
       readonly kind: 'share';
       readonly number: NodeNumber;
@@ -292,7 +293,7 @@ export const peerRequest: Codec<PeerRequest> = variants<PeerRequest>({
 });
 
 export const peerPost: Codec<PeerPost> = variants<PeerPost>({
-  raft: [1, { message: raftMessage }],
+  raft: [1, { message: raftMessage, wall: counter }],
   share: [2, { number: nodeNumber, statement: word('admit', 'remove', 'control-set', 'epoch'), share }],
   configs: [3, { configs: list(config, configsPerRoleMax) }],
   removal: [4, { certificate: bytes(1_000) }],

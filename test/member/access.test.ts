@@ -54,6 +54,7 @@ const posts: { readonly [K in PeerPost['kind']]: readonly [Extract<PeerPost, { k
     {
       kind: 'raft',
       message: { kind: 'append-answer', term: 1_000, accepted: false, matchIndex: 0, round: 0, lostLog: 0 },
+      wall: 1,
     },
     ['control'],
   ],

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { SimCluster } from '../../src/sim/sim-cluster.ts';
+import { calmLink } from '../../src/sim/sim-network.ts';
 import type { SimNode } from '../../src/sim/sim-node.ts';
 import { host, nodeOf, wholeCluster } from './scene.ts';
 
@@ -76,4 +77,16 @@ test('of two control nodes whose clocks differ nobody can tell which is right: t
   leader.clock.wallOffsetMs = 3_600_000;
   cluster.run(5_000);
   assert.equal(cluster.leader, leader);
+});
+
+test('it is seen by streams as well, where no datagram passes', () => {
+  const cluster = wholeCluster({ members: 0 });
+  cluster.network.faults = { ...calmLink, loss: 1 };
+  cluster.run(15_000);
+  const wrong = leaderOf(cluster);
+  wrong.clock.wallOffsetMs = yearMs;
+  assert(
+    cluster.runUntil(() => cluster.leader !== undefined && cluster.leader !== wrong, 5_000),
+    'another leads',
+  );
 });

@@ -222,7 +222,7 @@ describe('a node with the role control that nobody promoted', () => {
     };
     const honest = cluster.control.filter((node) => node !== liar);
     // From its own hand the simulator would not let it pass.
-    const body = encodePost({ kind: 'raft', message });
+    const body = encodePost({ kind: 'raft', message, wall: simulationBeganAt });
     for (const node of honest) node.step({ kind: 'post', from: liar.asPeer(), body });
     cluster.run(3_000);
     for (const { member, name } of honest) {

@@ -189,7 +189,7 @@ export const raftMessages: Examples<RaftMessage> = {
 export const config: Config = { owner: 4, role: 'host', seq: 2 ** 40, value: utf8('value'), signature: filled(64, 6) };
 
 export const posts: Examples<PeerPost> = {
-  raft: { kind: 'raft', message: raftMessages['append-request'] },
+  raft: { kind: 'raft', message: raftMessages['append-request'], wall: 1_767_225_600_000 },
   share: { kind: 'share', number: 4, statement: 'remove', share },
   configs: { kind: 'configs', configs: [config] },
   removal: { kind: 'removal', certificate: utf8('certificate') },

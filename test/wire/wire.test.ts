@@ -81,7 +81,7 @@ function ofCodec<T>(codec: Codec<T>, ...values: readonly T[]): Format {
 }
 
 const asked = Object.values(asks).map((ask) => ({ kind: 'ask-pane', from: 4, ask, hops: 1 }) as const);
-const rafted = Object.values(raftMessages).map((message) => ({ kind: 'raft', message }) as const);
+const rafted = Object.values(raftMessages).map((message) => ({ kind: 'raft', message, wall: 5 }) as const);
 const entry: LogEntry = { index: 10, term: 3, kind: 'command', payload: filled(9, 1) };
 const certificate = filled(300, 2);
 const nothing = new Uint8Array(0);
@@ -345,7 +345,7 @@ describe('limits on the wire', () => {
     assert(decodes(encodeRequest({ ...requests['config-sync'], held })));
     assert(decodes(encodePost({ kind: 'configs', configs: held.map((each) => ({ ...config, ...each })) })));
     const entries = range(4_096).map((index) => ({ ...entry, index }));
-    assert(decodes(encodePost({ kind: 'raft', message: { ...raftMessages['append-request'], entries } })));
+    assert(decodes(encodePost({ kind: 'raft', wall: 5, message: { ...raftMessages['append-request'], entries } })));
     const subjects = range(10_000).map((number) => ({ number, incarnation: 0 }));
     assert(decodeCommand(encodeCommand({ ...commands.convict, subjects })));
   });
