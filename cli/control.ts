@@ -71,12 +71,15 @@ async function onRemove(name: string, options: AgentOptions): Promise<void> {
   });
 }
 
-/** Nothing as long as it votes: consensus follows the charter in a moment. */
+/** Why it may be asked again: it votes for a moment longer, and one that led takes the lead with it. */
+const passing: ReadonlySet<string> = new Set(['busy', 'no-quorum', 'no-leader', 'not-leader', 'unknown-outcome']);
+
+/** Nothing as long as that may change by itself. */
 async function removedBy(agent: AgentClient, name: string): Promise<number | undefined> {
   try {
     return (await agent.ask({ kind: 'remove', name })).index;
   } catch (thrown) {
-    if (toHivemindError(thrown).code === 'busy') return undefined;
+    if (passing.has(toHivemindError(thrown).code)) return undefined;
     throw thrown;
   }
 }

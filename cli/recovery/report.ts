@@ -115,11 +115,18 @@ function uncertainFacts({ index, committed, damage }: RecoveryReport['log']): re
 
 function before({ givenUp }: RecoveryReport): readonly string[] {
   const names = listed(givenUp.map(({ name }) => name));
+  const isAlone = givenUp.length === 0;
   return [
-    `Lost for good: whatever ${names} decided and this log does not hold: members, tokens, removals, notes.`,
+    ...(isAlone
+      ? []
+      : [`Lost for good: whatever ${names} decided and this log does not hold: members, tokens, removals, notes.`]),
     'If another control node still has its disk, compare first: `hivemind control verify FOLDER` there shows term and',
     'index of its last entry. Recover on the one with the highest term and, among those, the highest index.',
-    `Whoever is given up must never be started with its old data again: make sure that ${names} cannot come back.`,
+    ...(isAlone
+      ? []
+      : [
+          `Whoever is given up must never be started with its old data again: make sure that ${names} cannot come back.`,
+        ]),
     'The time of the log never runs back: if the date above is not the right one, set the clock of this machine first.',
     '',
     'Nothing was changed. Run it again with --yes to do it.',

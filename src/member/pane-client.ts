@@ -152,7 +152,8 @@ export class PaneClient {
 
   /**
    * Who was away while others came to sign and vote does not know those who could lead it, and takes nothing from
-   * strangers: so a control node that hears no leader asks the others that it knows who the control nodes are now.
+   * strangers; and who was removed meanwhile hears nothing at all. So a control node that hears no leader asks the
+   * others that it knows who the control nodes are now.
    */
   private lookForLeader(leader: NodeNumber, at: Instant): void {
     if (leader !== 0 || this.leaderlessSince === undefined) {
@@ -162,10 +163,12 @@ export class PaneClient {
     if (at.now < this.leaderlessSince + leaderlessMs) return;
     this.leaderlessSince = at.now;
     const others = this.rendezvous();
-    const target = this.membership.directory.target(others[this.random.below(Math.max(1, others.length))] ?? 0);
+    const from = others[this.random.below(Math.max(1, others.length))] ?? 0;
+    const target = this.membership.directory.target(from);
     if (target === undefined) return;
     const then = (outcome: Outcome<Digest>, later: Instant): void => {
       if (outcome.ok) this.membership.mergeSigned(outcome.value, later);
+      else if (outcome.error.code === 'not-admitted') this.onNotAdmitted(from);
     };
     this.outbox.ask(target, { kind: 'digest', atLeast: 0 }, digest, askAttemptMs, then, at);
   }

@@ -65,6 +65,11 @@ describe('a control node', () => {
     assert.equal(stranger.code, 1);
     assert.match(stranger.stderr, /host-b is no control node/);
     assert.match(refused.stderr, /`hivemind control demote c1` comes first/);
+    // The one that leads takes the lead with it.
+    await cluster.until('c1 leads', async () => {
+      await cluster.run('control', 'transfer', 'c1', ...socketOf('atlas'));
+      return (await cluster.ask('atlas', { kind: 'status' })).pane.leader === 'c1';
+    });
     const removal = await cluster.json<{ readonly control: readonly string[] }>(
       ...['control', 'remove', 'c1', ...socketOf('atlas')],
     );
@@ -76,6 +81,11 @@ describe('a control node', () => {
     const late = await cluster.token('--role', 'host', ...socketOf('host-b'));
     await cluster.join({ name: 'host-d', through: 'c4', token: late, role: 'host' });
     await seesAll(...remaining, 'host-d');
+  });
+
+  test('that was removed ends when it is started again, though it heard nothing of that', async () => {
+    const agent = cluster.spawn('c1', 'agent', '-c', 'c1/hivemind.yaml');
+    await cluster.until('c1 has ended', () => !agent.isRunning, followMs);
   });
 });
 
