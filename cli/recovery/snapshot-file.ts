@@ -3,6 +3,7 @@ import { concatBytes, toHex } from '../../src/bytes.ts';
 import { recoveryIn } from '../../src/certificate/recovery.ts';
 import { HivemindError } from '../../src/error.ts';
 import { wallText } from '../../src/identity.ts';
+import { systemCode } from '../../src/seam/file-system.ts';
 import { savedSnapshotBytesMax, writeSavedSnapshot } from '../../src/store/saved-snapshot.ts';
 import { systemClock } from '../../src/system/clock.ts';
 import { type AgentClient, withAgent } from '../agent-client.ts';
@@ -40,8 +41,17 @@ async function save(file: string, agent: AgentClient): Promise<Saved> {
   }
   const state = concatBytes(...pieces);
   const snapshot = { index, term, chain, configuration, state };
-  await writeSavedSnapshot(file, { genesis, savedAt: systemClock.wallNow(), snapshot });
+  await writeSavedSnapshot(file, { genesis, savedAt: systemClock.wallNow(), snapshot }).catch((thrown: unknown) => {
+    throw unusable(file, thrown);
+  });
   return { file, term, index, bytes: state.length };
+}
+
+/** No agent has to be started again for this one, as it has where its own disk fails. */
+function unusable(file: string, thrown: unknown): unknown {
+  const code = thrown instanceof HivemindError ? systemCode(thrown.cause) : undefined;
+  if (code === undefined) return thrown;
+  return new HivemindError('disk-failed', `${file} cannot be used (${code}); name a file that can.`, thrown);
 }
 
 function tooLarge(): HivemindError {

@@ -1,8 +1,8 @@
 /** Tells when the brake on convictions takes hold, and since when it does. */
 import type { WallMs } from '../identity.ts';
+import type { Instant } from '../seam/instant.ts';
 import type { Jury } from '../swim/jury.ts';
 import type { BrakeStatus } from '../wire/peer-message.ts';
-import type { Instant } from './instant.ts';
 import type { Outbox } from './outbox.ts';
 
 export class BrakeWatch {

@@ -4,10 +4,10 @@
  * then, and holds nothing up.
  */
 import type { Epoch, MonotonicMs, NodeNumber } from '../identity.ts';
+import type { Instant } from '../seam/instant.ts';
 import type { Random } from '../seam/random.ts';
 import type { StreamTarget } from '../seam/streams.ts';
 import { charterPage } from '../wire/peer-message.ts';
-import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
 import type { Outbox } from './outbox.ts';
 

@@ -7,9 +7,9 @@
 import { ByteReader, equalBytes } from '../bytes.ts';
 import { type Locator, verifyLocator } from '../certificate/locator.ts';
 import type { Endpoint, MonotonicMs, NodeNumber } from '../identity.ts';
+import type { Instant } from '../seam/instant.ts';
 import type { Random } from '../seam/random.ts';
 import type { CharterReader } from './charter-reader.ts';
-import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
 import type { PaneClient } from './pane-client.ts';
 

@@ -6,7 +6,7 @@
 import { clockSkewMs } from '../control/admission-policy.ts';
 import { HivemindError } from '../error.ts';
 import type { MonotonicMs, NodeNumber, WallMs } from '../identity.ts';
-import type { Instant } from './instant.ts';
+import type { Instant } from '../seam/instant.ts';
 import type { Outbox } from './outbox.ts';
 
 /** What a control node told of its clock counts for so long. */

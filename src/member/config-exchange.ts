@@ -16,9 +16,9 @@ import {
 import type { SigningKey } from '../crypto.ts';
 import { HivemindError } from '../error.ts';
 import type { MonotonicMs, NodeNumber } from '../identity.ts';
+import type { Instant } from '../seam/instant.ts';
 import { type Random, shuffled } from '../seam/random.ts';
 import { type ConfigPage, configPage, type PeerRequest } from '../wire/peer-message.ts';
-import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
 import type { Outbox, Outcome } from './outbox.ts';
 

@@ -1,11 +1,11 @@
 /** Looks a role's configs up for people: held here, or asked of those who hold them and not kept. */
 import { type Config, Configs } from '../config/config.ts';
 import type { NodeNumber } from '../identity.ts';
+import type { Instant } from '../seam/instant.ts';
 import { type Random, shuffled } from '../seam/random.ts';
 import type { StreamPeer } from '../seam/streams.ts';
 import { type ConfigPage, configPage } from '../wire/peer-message.ts';
 import { type ConfigExchange, syncAnswerMs } from './config-exchange.ts';
-import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
 import type { Outbox, Outcome } from './outbox.ts';
 

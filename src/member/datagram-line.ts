@@ -3,13 +3,13 @@
  */
 import type { KeepAlive, KeepAliveAnswer } from '../control/keep-alive.ts';
 import type { Endpoint, Epoch, MonotonicMs, NodeNumber } from '../identity.ts';
+import type { Instant } from '../seam/instant.ts';
 import type { SessionEffect } from '../session/session-effect.ts';
 import type { Sessions } from '../session/sessions.ts';
 import type { SwimMessage } from '../swim/message.ts';
 import { type DatagramMessage, decodeDatagramBody, encodeDatagramBody, type RaftDatagram } from '../wire/datagram.ts';
 import type { Directory } from './directory.ts';
 import { graceLeftMs } from './epoch-grace.ts';
-import type { Instant } from './instant.ts';
 import type { Outbox } from './outbox.ts';
 
 /** Who takes what was said. */

@@ -10,10 +10,10 @@ import { decodeState, encodeState } from '../control/state-snapshot.ts';
 import { HivemindError } from '../error.ts';
 import type { LogIndex } from '../identity.ts';
 import type { AppendOutcome, Engine, Fence, TakenSnapshot } from '../seam/engine.ts';
+import type { Instant } from '../seam/instant.ts';
 import { chainHash, type LogEntry } from '../seam/log-store.ts';
 import { decodeCommand, encodeCommand } from '../wire/command.ts';
 import { type LogPage, logPageBytesMax, logPageEntriesMax } from '../wire/peer-message.ts';
-import type { Instant } from './instant.ts';
 import type { Outbox } from './outbox.ts';
 import { notLeading, unknownOutcome } from './pane-refusal.ts';
 

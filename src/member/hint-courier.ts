@@ -6,11 +6,11 @@ import { ByteWriter } from '../bytes.ts';
 import { clockSkewMs } from '../control/admission-policy.ts';
 import { type SigningKey, verifySignature } from '../crypto.ts';
 import type { NodeNumber, WallMs } from '../identity.ts';
+import type { Instant } from '../seam/instant.ts';
 import { hintedMax, hintersMax } from '../swim/hints.ts';
 import type { Hint } from '../swim/swim.ts';
 import type { Rumour } from '../wire/rumour.ts';
 import type { Directory } from './directory.ts';
-import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
 import type { PaneClient } from './pane-client.ts';
 

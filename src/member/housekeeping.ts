@@ -5,7 +5,7 @@ import type { Command } from '../control/command.ts';
 import type { ControlState } from '../control/control-state.ts';
 import { reapable } from '../control/reaping.ts';
 import type { MonotonicMs, NodeNumber } from '../identity.ts';
-import type { Instant } from './instant.ts';
+import type { Instant } from '../seam/instant.ts';
 
 const periodMs = 250;
 /** How often the leader looks for members that are down for too long. */

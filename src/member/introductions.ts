@@ -1,8 +1,8 @@
 /** Fetches what this node does not know yet of members that gossip or their own credential named. */
 import type { MonotonicMs, NodeNumber } from '../identity.ts';
+import type { Instant } from '../seam/instant.ts';
 import { viewMax } from '../swim/rings.ts';
 import { facts, factsNumbersMax } from '../wire/peer-message.ts';
-import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
 import type { Outbox } from './outbox.ts';
 

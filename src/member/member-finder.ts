@@ -1,7 +1,7 @@
 /** Finds members outside this node's slice: the pane knows all by role, name and number. */
 import type { NodeNumber } from '../identity.ts';
+import type { Instant } from '../seam/instant.ts';
 import { facts, factsNumbersMax, type MemberPage, memberPage, roleMembers } from '../wire/peer-message.ts';
-import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
 import type { PaneClient } from './pane-client.ts';
 

@@ -7,6 +7,7 @@ import type { ViewChanges } from '../control/keep-alive.ts';
 import { decodeNumbers, encodeNumbers, numbersMax } from '../control/number-set.ts';
 import { HivemindError } from '../error.ts';
 import { type Incarnation, type LogIndex, type NodeNumber, wallText } from '../identity.ts';
+import type { Instant } from '../seam/instant.ts';
 import type { DialOutcome } from '../swim/effect.ts';
 import type { Update } from '../swim/message.ts';
 import { includes, membersOf, type Slice } from '../swim/slice.ts';
@@ -14,7 +15,6 @@ import type { Swim, SwimEffect } from '../swim/swim.ts';
 import type { CharterPage, Digest, Facts, MemberFacts } from '../wire/peer-message.ts';
 import { encodeRumour, type Rumour } from '../wire/rumour.ts';
 import type { Directory, MemberRecord } from './directory.ts';
-import type { Instant } from './instant.ts';
 import type { Outbox } from './outbox.ts';
 import { viewHash } from './view-hash.ts';
 

@@ -10,9 +10,9 @@ import { unreachable } from '../assert.ts';
 import { toHex } from '../bytes.ts';
 import { HivemindError } from '../error.ts';
 import type { LogIndex, NodeNumber } from '../identity.ts';
+import type { Instant } from '../seam/instant.ts';
 import type { PaneAsk } from '../wire/peer-message.ts';
 import type { DecisionLog, Verdict } from './decision-log.ts';
-import type { Instant } from './instant.ts';
 import { decidedReply, type Then } from './pane-reply.ts';
 
 export type NoteAsk = Extract<PaneAsk, { readonly kind: 'note' }>;

@@ -1,10 +1,10 @@
 /** Collects what a step wants done, and keeps the continuations of requests that are under way. */
 import { type Codec, decode, encode } from '../codec.ts';
 import { HivemindError } from '../error.ts';
+import type { Instant } from '../seam/instant.ts';
 import type { StreamPeer, StreamTarget } from '../seam/streams.ts';
 import { encodePost, encodeRequest, type PeerPost, type PeerRequest } from '../wire/peer-message.ts';
 import type { MemberEffect, MemberEvent, RawOutcome } from './effect.ts';
-import type { Instant } from './instant.ts';
 
 /** Requests of ours under way at a time; one more fails at once as busy. */
 export const asksMax = 1_024;

@@ -3,8 +3,8 @@
  * down, to be let go when it leaves (HM-10).
  */
 import type { LogIndex, MonotonicMs, NodeNumber } from '../identity.ts';
+import type { Instant } from '../seam/instant.ts';
 import type { PaneAsk } from '../wire/peer-message.ts';
-import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
 import type { Outbox, Outcome } from './outbox.ts';
 

@@ -5,9 +5,9 @@ import type { Command } from '../control/command.ts';
 import type { ControlState } from '../control/control-state.ts';
 import { HivemindError } from '../error.ts';
 import type { Incarnation, LogIndex, NodeNumber } from '../identity.ts';
+import type { Instant } from '../seam/instant.ts';
 import type { PaneAsk } from '../wire/peer-message.ts';
 import type { DecisionLog } from './decision-log.ts';
-import type { Instant } from './instant.ts';
 import type { NoteAsk, Notes } from './notes.ts';
 import { decidedReply, type Then } from './pane-reply.ts';
 import type { RaftEngine } from './raft-engine.ts';
@@ -72,7 +72,8 @@ export class PaneAsks {
         }
         return this.parts.state.tokens.has(toHex(ask.publicKey)) ? 'stands already' : { ...ask, ...dated };
       case 'revoke-token':
-        return { ...ask, ...dated };
+        if (this.parts.state.tokens.has(toHex(ask.publicKey))) return { ...ask, ...dated };
+        return new HivemindError('not-found', 'There is no such token; it may have been revoked or have expired.');
       case 'amend':
         return this.parts.voters.amendmentFor(ask.change, at);
       case 'transfer':

@@ -10,10 +10,10 @@ import type { KeepAlive, KeepAliveAnswer, MachineLoad, PaneHealth } from '../con
 import { sha256 } from '../crypto.ts';
 import { type ErrorCode, HivemindError } from '../error.ts';
 import type { LogIndex, MonotonicMs, NodeNumber, WallMs } from '../identity.ts';
+import type { Instant } from '../seam/instant.ts';
 import { type Random, shuffled } from '../seam/random.ts';
 import { type Digest, digest, type PeerRequest } from '../wire/peer-message.ts';
 import type { PaneState } from './effect.ts';
-import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
 import type { Outbox, Outcome } from './outbox.ts';
 import { PaneContacts } from './pane-contacts.ts';

@@ -1,7 +1,7 @@
 /** How a member last fared with each control node: the why behind "no quorum" and "no pane" (HM-6). */
 import type { PaneHealth } from '../control/keep-alive.ts';
 import type { NodeNumber, WallMs } from '../identity.ts';
-import type { Instant } from './instant.ts';
+import type { Instant } from '../seam/instant.ts';
 import type { Outcome } from './outbox.ts';
 
 /**

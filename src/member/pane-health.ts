@@ -5,8 +5,8 @@
 import { type PaneHealth, type SilentControlNode, silentControlNodesMax, type Voting } from '../control/keep-alive.ts';
 import type { MonotonicMs, NodeNumber, WallMs } from '../identity.ts';
 import { isVoter } from '../raft/configuration.ts';
+import type { Instant } from '../seam/instant.ts';
 import type { LogTrouble } from '../seam/log-store.ts';
-import type { Instant } from './instant.ts';
 import type { RaftEngine } from './raft-engine.ts';
 
 /**

@@ -6,7 +6,7 @@ import type { ControlState } from '../control/control-state.ts';
 import { HivemindError } from '../error.ts';
 import type { LogIndex, MonotonicMs } from '../identity.ts';
 import type { Engine } from '../seam/engine.ts';
-import type { Instant } from './instant.ts';
+import type { Instant } from '../seam/instant.ts';
 import { notLeading } from './pane-refusal.ts';
 import type { Then } from './pane-reply.ts';
 

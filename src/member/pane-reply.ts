@@ -2,8 +2,8 @@
 import type { Applied } from '../control/apply.ts';
 import { HivemindError } from '../error.ts';
 import type { LogIndex } from '../identity.ts';
+import type { Instant } from '../seam/instant.ts';
 import type { Verdict } from './decision-log.ts';
-import type { Instant } from './instant.ts';
 
 export type PaneReply<T> =
   | { readonly ok: true; readonly value: T }

@@ -1,8 +1,8 @@
 /** Publishing this node's own values: each is durable here before anybody else hears of it. */
 import { HivemindError } from '../error.ts';
 import type { Seq } from '../identity.ts';
+import type { Instant } from '../seam/instant.ts';
 import type { ConfigExchange } from './config-exchange.ts';
-import type { Instant } from './instant.ts';
 import type { Recollection } from './recollection.ts';
 
 export type Published =

@@ -6,9 +6,9 @@
  */
 import type { MonotonicMs, NodeNumber } from '../identity.ts';
 import type { AddressedRaftMessage, RaftMessage } from '../raft/message.ts';
+import type { Instant } from '../seam/instant.ts';
 import type { RaftDatagram } from '../wire/datagram.ts';
 import type { Directory } from './directory.ts';
-import type { Instant } from './instant.ts';
 import type { Outbox } from './outbox.ts';
 
 /** Entries that are carried by datagram together, in bytes; the rest of it stays below 200. */

@@ -19,10 +19,10 @@ import type {
   TakenSnapshot,
   Watched,
 } from '../seam/engine.ts';
+import type { Instant } from '../seam/instant.ts';
 import type { LogSnapshot, LogTrouble } from '../seam/log-store.ts';
 import type { Compaction } from './compaction.ts';
 import type { MemberInput } from './effect.ts';
-import type { Instant } from './instant.ts';
 import type { Outbox } from './outbox.ts';
 import type { RaftCourier } from './raft-courier.ts';
 

@@ -3,10 +3,10 @@
  * decided before they were asked for (CS-16), and are refused without a majority (CS-17).
  */
 import type { LogIndex, NodeNumber } from '../identity.ts';
+import type { Instant } from '../seam/instant.ts';
 import type { StreamPeer } from '../seam/streams.ts';
 import { digest, type LogPage, logPage, readIndex } from '../wire/peer-message.ts';
 import type { ControlPane } from './control-pane.ts';
-import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
 import type { Outbox, Outcome } from './outbox.ts';
 import type { AskPatience, PaneClient } from './pane-client.ts';

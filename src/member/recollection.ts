@@ -5,7 +5,7 @@
 import { equalBytes } from '../bytes.ts';
 import { sha256 } from '../crypto.ts';
 import type { MonotonicMs } from '../identity.ts';
-import type { Instant } from './instant.ts';
+import type { Instant } from '../seam/instant.ts';
 import { encodeMemory, type MemberMemory } from './memory.ts';
 import type { Outbox } from './outbox.ts';
 

@@ -8,8 +8,8 @@ import type { ControlState } from '../control/control-state.ts';
 import { type DeadControlNode, deadControlNodes, replacementOf, standbyControlNodes } from '../control/replacing.ts';
 import { HivemindError } from '../error.ts';
 import type { MonotonicMs, NodeNumber, WallMs } from '../identity.ts';
+import type { Instant } from '../seam/instant.ts';
 import type { ReplacementObstacle, ReplacementStatus } from '../wire/peer-message.ts';
-import type { Instant } from './instant.ts';
 import type { Outbox } from './outbox.ts';
 import type { Voters } from './voters.ts';
 

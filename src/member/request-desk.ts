@@ -4,6 +4,7 @@ import type { RoleDeclaration } from '../certificate/join-request.ts';
 import type { Codec } from '../codec.ts';
 import { HivemindError } from '../error.ts';
 import type { Epoch, LogIndex, NodeNumber } from '../identity.ts';
+import type { Instant } from '../seam/instant.ts';
 import type { StreamPeer } from '../seam/streams.ts';
 import {
   type Admission,
@@ -28,7 +29,6 @@ import { refuseRequest } from './access.ts';
 import type { ConfigExchange } from './config-exchange.ts';
 import type { ControlPane } from './control-pane.ts';
 import type { Directory } from './directory.ts';
-import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
 import type { Outbox, Outcome } from './outbox.ts';
 import { askAttemptMs, type PaneClient } from './pane-client.ts';

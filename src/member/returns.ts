@@ -6,8 +6,8 @@ import type { Command } from '../control/command.ts';
 import { type ControlState, returnsWithinHour } from '../control/control-state.ts';
 import { HivemindError } from '../error.ts';
 import type { MonotonicMs, NodeNumber } from '../identity.ts';
+import type { Instant } from '../seam/instant.ts';
 import { Probation, returnWaitMs } from '../swim/probation.ts';
-import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
 
 export class Returns {

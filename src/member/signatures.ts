@@ -9,8 +9,8 @@ import type { Statement } from '../certificate/statement.ts';
 import type { Command } from '../control/command.ts';
 import type { SigningKey } from '../crypto.ts';
 import type { MonotonicMs, NodeNumber } from '../identity.ts';
+import type { Instant } from '../seam/instant.ts';
 import type { Directory } from './directory.ts';
-import type { Instant } from './instant.ts';
 import type { Outbox } from './outbox.ts';
 
 /** How long a share may be on its way before it is posted again. */

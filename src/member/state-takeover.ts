@@ -1,7 +1,7 @@
 /** A control node's state was not reached entry by entry, but taken from a snapshot: the membership follows at once. */
 import { amendmentsMax } from '../certificate/charter.ts';
 import type { ControlState } from '../control/control-state.ts';
-import type { Instant } from './instant.ts';
+import type { Instant } from '../seam/instant.ts';
 import type { Membership } from './membership.ts';
 
 /** Whom the pane no longer knows is forgotten; whom it knows stands as it says. */

@@ -2,6 +2,7 @@
 import { unreachable } from '../assert.ts';
 import type { SigningKey } from '../crypto.ts';
 import type { NodeNumber, WallMs } from '../identity.ts';
+import type { Instant } from '../seam/instant.ts';
 import type { StreamTarget } from '../seam/streams.ts';
 import type { SwimEffect, SwimEvent } from '../swim/swim.ts';
 import { reached } from '../wire/peer-message.ts';
@@ -10,7 +11,6 @@ import type { ControlPane } from './control-pane.ts';
 import type { DatagramLine } from './datagram-line.ts';
 import type { Directory } from './directory.ts';
 import { HintCourier } from './hint-courier.ts';
-import type { Instant } from './instant.ts';
 import type { Introductions } from './introductions.ts';
 import type { Membership } from './membership.ts';
 import type { Outbox } from './outbox.ts';

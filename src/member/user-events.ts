@@ -1,8 +1,8 @@
 /** What members tell all others in their own words: once on each node, by gossip (serf's user events). */
 import { HivemindError } from '../error.ts';
 import type { MonotonicMs, NodeNumber } from '../identity.ts';
+import type { Instant } from '../seam/instant.ts';
 import { userEventBytesMax } from '../wire/rumour.ts';
-import type { Instant } from './instant.ts';
 import type { Membership } from './membership.ts';
 import type { Outbox } from './outbox.ts';
 

@@ -10,7 +10,7 @@ import { HivemindError } from '../error.ts';
 import type { MonotonicMs, NodeNumber } from '../identity.ts';
 import { isVoter, learnersMax, type RaftConfiguration, sameNumbers } from '../raft/configuration.ts';
 import type { Raft } from '../raft/raft.ts';
-import type { Instant } from './instant.ts';
+import type { Instant } from '../seam/instant.ts';
 
 /** A change that was refused, because a learner has not caught up, say, is tried again after this. */
 const tryPeriodMs = 500;

@@ -9,10 +9,10 @@ import { type SigningKey, seedBytes, sha256, signingKeyFrom } from '../crypto.ts
 import { type Endpoint, endpointText, type LogIndex, type MonotonicMs } from '../identity.ts';
 import { snapshotEveryEntries } from '../member/compaction.ts';
 import type { MemberEffect } from '../member/effect.ts';
-import type { Instant } from '../member/instant.ts';
 import type { Member } from '../member/member.ts';
 import type { Outcome } from '../member/outbox.ts';
 import { pack } from '../packed.ts';
+import type { Instant } from '../seam/instant.ts';
 import { type Random, seededRandom } from '../seam/random.ts';
 import type { PaneAsk } from '../wire/peer-message.ts';
 import { Invariants } from './invariants.ts';

@@ -11,11 +11,11 @@ import { type ExchangeKey, exchangeKeyFrom, type SigningKey, seedBytes, signingK
 import { HivemindError } from '../error.ts';
 import type { Endpoint, MonotonicMs, NodeNumber } from '../identity.ts';
 import type { MemberEffect, MemberEvent, MemberInput, RawOutcome } from '../member/effect.ts';
-import type { Instant } from '../member/instant.ts';
 import { acceptAdmission, type JoinAttempt, type Joined, type JoinerOptions, prepareJoin } from '../member/joining.ts';
 import { Member } from '../member/member.ts';
 import { decodeMemory, encodeMemory, type MemberMemory } from '../member/memory.ts';
 import type { AddressedRaftMessage } from '../raft/message.ts';
+import type { Instant } from '../seam/instant.ts';
 import { type Random, shuffled } from '../seam/random.ts';
 import type { StreamPeer, StreamTarget } from '../seam/streams.ts';
 import { swimDefaults } from '../swim/settings.ts';

@@ -170,6 +170,11 @@ describe('a cluster that lost all its control nodes', () => {
   test('has a snapshot, saved by a control node and whole', async () => {
     const refused = await cluster.run('snapshot', 'save', 'kept', '--node', 'atlas');
     assert.match(refused.stderr, /keeps no event log; save the snapshot on a control node/);
+    const nowhere = await cluster.run('snapshot', 'save', 'nowhere/kept', '--node', 'c2');
+    assert.deepEqual(
+      [nowhere.code, nowhere.stderr.includes('cannot be used (ENOENT); name a file that can.')],
+      [1, true],
+    );
     const saved = await cluster.json<{ readonly index: number }>('snapshot', 'save', 'kept', '--node', 'c2');
     const again = await cluster.run('snapshot', 'save', 'kept', '--node', 'c2');
     assert.match(again.stderr, /exists already/);

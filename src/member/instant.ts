@@ -1,1 +1,0 @@
-export type { Instant } from '../seam/instant.ts';
