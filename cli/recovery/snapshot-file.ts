@@ -49,7 +49,8 @@ async function save(file: string, agent: AgentClient): Promise<Saved> {
 
 /** No agent has to be started again for this one, as it has where its own disk fails. */
 function unusable(file: string, thrown: unknown): unknown {
-  const code = thrown instanceof HivemindError ? systemCode(thrown.cause) : undefined;
+  const isDisk = thrown instanceof HivemindError && thrown.code === 'disk-failed';
+  const code = isDisk ? systemCode(thrown.cause) : undefined;
   if (code === undefined) return thrown;
   return new HivemindError('disk-failed', `${file} cannot be used (${code}); name a file that can.`, thrown);
 }
