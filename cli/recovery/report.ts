@@ -115,18 +115,14 @@ function uncertainFacts({ index, committed, damage }: RecoveryReport['log']): re
 
 function before({ givenUp }: RecoveryReport): readonly string[] {
   const names = listed(givenUp.map(({ name }) => name));
+  const lost = `Lost for good: whatever ${names} decided and this log does not hold: members, tokens, removals, notes.`;
+  const banned = `Whoever is given up must never start with its old data again: see to it that ${names} cannot.`;
   const isAlone = givenUp.length === 0;
   return [
-    ...(isAlone
-      ? []
-      : [`Lost for good: whatever ${names} decided and this log does not hold: members, tokens, removals, notes.`]),
+    ...(isAlone ? [] : [lost]),
     'If another control node still has its disk, compare first: `hivemind control verify FOLDER` there shows term and',
     'index of its last entry. Recover on the one with the highest term and, among those, the highest index.',
-    ...(isAlone
-      ? []
-      : [
-          `Whoever is given up must never be started with its old data again: make sure that ${names} cannot come back.`,
-        ]),
+    ...(isAlone ? [] : [banned]),
     'The time of the log never runs back: if the date above is not the right one, set the clock of this machine first.',
     '',
     'Nothing was changed. Run it again with --yes to do it.',
