@@ -127,12 +127,6 @@ const mutants: readonly Mutant[] = [
     to: '',
   },
   {
-    wrong: "a turn of a session is appended by a leader that does not know its predecessors' entries",
-    file: 'member/notes.ts',
-    from: 'if (!this.log.isCaughtUp) {',
-    to: 'if (this.waiting.size < 0) {',
-  },
-  {
     wrong: 'a certificate has one signature too few',
     file: 'certificate/certificate.ts',
     from: 'return Math.floor(size / 2) + 1;',
