@@ -71,14 +71,14 @@ export function decodeSavedSnapshot(bytes: Uint8Array): SavedSnapshot | 'foreign
 }
 
 async function readBounded(path: string): Promise<Uint8Array> {
-  try {
-    const { size } = await stat(path);
-    if (size > savedSnapshotBytesMax) {
-      throw new HivemindError('data-format', `${path} is larger than any saved snapshot; name the right file.`);
-    }
-    return await readFile(path);
-  } catch (thrown) {
-    if (systemCode(thrown) === 'ENOENT') throw new HivemindError('not-found', `There is no file ${path}.`);
-    throw diskFailure(path, thrown);
+  const { size } = await stat(path).catch((thrown: unknown) => unreadable(path, thrown));
+  if (size > savedSnapshotBytesMax) {
+    throw new HivemindError('data-format', `${path} is larger than any saved snapshot; name the right file.`);
   }
+  return await readFile(path).catch((thrown: unknown) => unreadable(path, thrown));
+}
+
+function unreadable(path: string, thrown: unknown): never {
+  if (systemCode(thrown) === 'ENOENT') throw new HivemindError('not-found', `There is no file ${path}.`);
+  throw diskFailure(path, thrown);
 }
