@@ -72,8 +72,8 @@ export class OwnStanding {
     this.onChange(at);
     this.askAgainAt = Number.POSITIVE_INFINITY;
     const onOutcome: Then = (outcome, later) => {
-      // Who is not admitted any more has left: the answer to an earlier attempt was lost.
-      if (outcome.ok || outcome.error.code === 'not-admitted') this.outbox.event({ kind: 'removed-me' });
+      // One control node that lags behind may say "not admitted"; what a majority says the pane client finds out.
+      if (outcome.ok) this.outbox.event({ kind: 'removed-me' });
       else if (outcome.error.code === 'refused') this.stay(later);
       else this.askAgainAt = later.now + askAgainMs;
       then(outcome, later);
