@@ -6,7 +6,7 @@
  */
 import { ByteReader, ByteWriter } from '../bytes.ts';
 import { hashBytes, type SigningKey, sha256, signatureBytes, verifySignature } from '../crypto.ts';
-import type { Epoch, LogIndex, NodeNumber, WallMs } from '../identity.ts';
+import type { LogIndex, WallMs } from '../identity.ts';
 import {
   type ControlNode,
   clusterIdBytes,
@@ -15,6 +15,7 @@ import {
   readControlNode,
   writeControlNode,
 } from './genesis.ts';
+import type { Amending } from './statement.ts';
 
 /** Numbers that are left out: the lost control nodes may have given out those behind the last one that is known. */
 export const numbersSkipped = 65_536;
@@ -25,18 +26,10 @@ export const numbersSkipped = 65_536;
 export const indexesSkipped = 10_000_000_000;
 
 /** "The others are lost. It is this epoch now, this node signs alone, and of those before only these belong." */
-export interface RecoveryStatement {
+export interface RecoveryStatement extends Amending {
   readonly kind: 'recovery';
-  readonly cluster: Uint8Array;
-  readonly epoch: Epoch;
-  /** The set that is lost; the node's own has the next index. */
+  /** The set that is lost, and does not sign; the node's own has the next index. */
   readonly controlSet: number;
-  /** Its place among the amendments of the charter, from 1. */
-  readonly amendment: number;
-  /** The hash of the amendment before it, or of the genesis. */
-  readonly previous: Uint8Array;
-  /** Numbers from this on are given out under it. */
-  readonly nextNumber: NodeNumber;
   /** SHA-256 of the numbers that belong, as a set of numbers is encoded. */
   readonly membersHash: Uint8Array;
   readonly at: WallMs;

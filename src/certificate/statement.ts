@@ -35,7 +35,8 @@ export interface RemoveStatement {
   readonly reason: RemovalReason;
 }
 
-interface Amending {
+/** What every amendment of the charter says. */
+export interface Amending {
   readonly cluster: Uint8Array;
   readonly epoch: Epoch;
   /** The set that signs: the one before, where this makes another. */

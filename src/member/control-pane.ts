@@ -10,6 +10,7 @@ import type { Command } from '../control/command.ts';
 import type { AdmittedMember, ControlState } from '../control/control-state.ts';
 import type { KeepAlive, KeepAliveAnswer } from '../control/keep-alive.ts';
 import type { SigningKey } from '../crypto.ts';
+import type { HivemindError } from '../error.ts';
 import type { LogIndex, MonotonicMs, NodeNumber } from '../identity.ts';
 import type { RaftMessage } from '../raft/message.ts';
 import type { Raft } from '../raft/raft.ts';
@@ -103,14 +104,15 @@ export class ControlPane {
     this.clocks = new ClockWatch(outbox);
     const listeners = {
       onApplied: this.onApplied.bind(this),
-      objectionToDate: (later: Instant) => this.clocks.objection(raft.configuration.voters, later),
       onRestored: (later: Instant) => this.takeOver(later),
     };
     const compaction = new Compaction(parts.snapshot, parts.snapshotEveryEntries);
     const onProgress = (later: Instant): void => this.log.follow(later);
     const engine = new RaftEngine({ raft, outbox, courier: this.courier, compaction, onProgress });
     this.engine = engine;
-    this.log = new DecisionLog({ engine, state, outbox, listeners });
+    const objectionToDate = (later: Instant): HivemindError | undefined =>
+      this.clocks.objection(raft.configuration.voters, later);
+    this.log = new DecisionLog({ engine, state, outbox, objectionToDate, listeners });
     this.reads = new PaneReads(engine, state);
     this.watch = new PaneWatch(engine, self, parts.at);
     this.views = new Views(state, membership);
@@ -188,14 +190,19 @@ export class ControlPane {
     if (this.leads) this.lead(at);
     this.returns.tick(this.leads, at);
     if (this.leads && this.voters.reconcile(at)) this.engine.pump(at);
-    if (this.leads && this.clocks.wantsToGo(this.engine.raft.configuration.voters, at)) this.engine.handOver(at);
-    if (this.housekeeping.take(at.now)) {
-      this.clocks.follow(this.engine.raft.configuration.voters, at);
-      this.admissions.expire(at);
-      if (this.leads) this.housekeeping.lookRound(at);
-      if (this.leads) this.replacement.lookRound(this.leadsSince, at);
-    }
+    if (this.housekeeping.take(at.now)) this.lookRound(at);
     this.followHealth(at);
+  }
+
+  private lookRound(at: Instant): void {
+    const { voters } = this.engine.raft.configuration;
+    this.clocks.follow(voters, at);
+    this.watch.lookRound(at);
+    this.admissions.expire(at);
+    if (!this.leads) return;
+    this.housekeeping.lookRound(at);
+    this.replacement.lookRound(this.leadsSince, at);
+    if (this.clocks.wantsToGo(voters, at)) this.engine.handOver(at);
   }
 
   private newJury(): Jury {

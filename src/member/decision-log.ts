@@ -28,8 +28,6 @@ export type VerdictThen = (verdict: Verdict, at: Instant) => void;
 
 export interface DecisionListeners {
   onApplied(index: LogIndex, command: Command, applied: Applied, at: Instant): void;
-  /** Why this node must not date anything, or nothing. */
-  objectionToDate(at: Instant): HivemindError | undefined;
   /** A snapshot has taken the place of the whole state. */
   onRestored(at: Instant): void;
 }
@@ -40,6 +38,7 @@ export class DecisionLog {
   chain: Uint8Array;
   private readonly engine: Engine;
   private readonly outbox: Outbox;
+  private readonly objectionToDate: (at: Instant) => HivemindError | undefined;
   private readonly listeners: DecisionListeners;
   /** Proposals that are committed and about to be applied. */
   private readonly decided = new Map<LogIndex, VerdictThen>();
@@ -50,11 +49,14 @@ export class DecisionLog {
     readonly engine: Engine;
     readonly state: ControlState;
     readonly outbox: Outbox;
+    /** Why this node must not date anything now, or nothing. */
+    readonly objectionToDate: (at: Instant) => HivemindError | undefined;
     readonly listeners: DecisionListeners;
   }) {
     this.engine = parts.engine;
     this.state = parts.state;
     this.outbox = parts.outbox;
+    this.objectionToDate = parts.objectionToDate;
     this.listeners = parts.listeners;
     this.chain = parts.engine.status.keptFrom.chain;
   }
@@ -63,7 +65,7 @@ export class DecisionLog {
   propose(command: Command, then: VerdictThen, at: Instant): void {
     const payload = encodeCommand(command);
     const { fence, head } = this.engine.status;
-    const objection = this.listeners.objectionToDate(at);
+    const objection = this.objectionToDate(at);
     // What does not read back would stop every control node that applies it, and again after each restart.
     if (decodeCommand(payload) === undefined) then({ ok: false, error: unreadable() }, at);
     else if (fence === undefined) then({ ok: false, error: notLeading() }, at);

@@ -156,10 +156,12 @@ export class PaneClient {
    * others that it knows who the control nodes are now.
    */
   private lookForLeader(leader: NodeNumber, at: Instant): void {
-    if (leader !== 0 || this.leaderlessSince === undefined) {
-      this.leaderlessSince = leader === 0 ? at.now : undefined;
+    if (leader !== 0) {
+      this.leaderlessSince = undefined;
+      this.notAdmittedBy.clear();
       return;
     }
+    this.leaderlessSince ??= at.now;
     if (at.now < this.leaderlessSince + leaderlessMs) return;
     this.leaderlessSince = at.now;
     const others = this.rendezvous();
@@ -167,8 +169,8 @@ export class PaneClient {
     const target = this.membership.directory.target(from);
     if (target === undefined) return;
     const then = (outcome: Outcome<Digest>, later: Instant): void => {
+      this.onAdmittance(from, outcome);
       if (outcome.ok) this.membership.mergeSigned(outcome.value, later);
-      else if (outcome.error.code === 'not-admitted') this.onNotAdmitted(from);
     };
     this.outbox.ask(target, { kind: 'digest', atLeast: 0 }, digest, askAttemptMs, then, at);
   }
@@ -326,14 +328,16 @@ export class PaneClient {
       this.pulling = false;
       this.mismatches = 0;
       this.contacts.onStream(from, outcome, later);
+      this.onAdmittance(from, outcome);
       if (outcome.ok) this.membership.mergeDigest(outcome.value, later);
-      else if (outcome.error.code === 'not-admitted') this.onNotAdmitted(from);
     };
     this.outbox.ask(target, { kind: 'digest', atLeast: 0 }, digest, askAttemptMs, then, at);
   }
 
   /** One control node may be wrong, or lie; of a majority one is right. */
-  private onNotAdmitted(by: NodeNumber): void {
+  private onAdmittance(by: NodeNumber, outcome: Outcome<Digest>): void {
+    if (outcome.ok) this.notAdmittedBy.delete(by);
+    if (outcome.ok || outcome.error.code !== 'not-admitted') return;
     this.notAdmittedBy.add(by);
     const majority = majorityOf(this.membership.directory.controlNumbers().length);
     if (this.notAdmittedBy.size >= majority) this.outbox.event({ kind: 'removed-me' });

@@ -1,6 +1,6 @@
 /** How a member last fared with each control node: the why behind "no quorum" and "no pane" (HM-6). */
 import type { PaneHealth } from '../control/keep-alive.ts';
-import type { NodeNumber, WallMs } from '../identity.ts';
+import type { MonotonicMs, NodeNumber, WallMs } from '../identity.ts';
 import type { Instant } from '../seam/instant.ts';
 import type { Outcome } from './outbox.ts';
 
@@ -24,7 +24,7 @@ export class PaneContacts {
   /** Of control nodes alone: nobody else is asked. */
   private readonly byNumber = new Map<NodeNumber, ControlContact>();
   /** When each was last asked over a stream. */
-  private readonly streamedAt = new Map<NodeNumber, WallMs>();
+  private readonly streamedAt = new Map<NodeNumber, MonotonicMs>();
 
   of(number: NodeNumber): ControlContact | undefined {
     return this.byNumber.get(number);
@@ -39,7 +39,7 @@ export class PaneContacts {
 
   /** Of these the one that was asked over a stream longest ago: of whom least is known why it is silent. */
   leastExplained(numbers: readonly NodeNumber[]): NodeNumber | undefined {
-    const streamedAt = (number: NodeNumber): WallMs => this.streamedAt.get(number) ?? 0;
+    const streamedAt = (number: NodeNumber): MonotonicMs => this.streamedAt.get(number) ?? 0;
     return [...numbers].sort((a, b) => streamedAt(a) - streamedAt(b))[0];
   }
 
@@ -55,7 +55,7 @@ export class PaneContacts {
 
   /** How a request over a stream ended, of a control node that answers no datagrams. */
   onStream<T>(number: NodeNumber, outcome: Outcome<T>, at: Instant): void {
-    this.streamedAt.set(number, at.wall);
+    this.streamedAt.set(number, at.now);
     if (this.byNumber.get(number)?.state !== 'answers') this.become(number, stateOf(outcome), undefined, at);
   }
 

@@ -62,11 +62,16 @@ export class PaneWatch {
     this.isSpokenTo = leads || (state === 'degraded' && isVoter(raft.configuration, this.self));
     if (!this.isSpokenTo || leads !== this.wasLeading) this.listensSince = at;
     this.wasLeading = leads;
-    this.silent = this.isSpokenTo ? this.silentOnes(at) : [];
+    if (!this.isSpokenTo) this.silent = [];
     if (state === this.state) return false;
     this.state = state;
     this.since = at.wall;
     return true;
+  }
+
+  /** Looks who is silent: now and then is enough, beside how long a silence has to be. */
+  lookRound(at: Instant): void {
+    if (this.isSpokenTo) this.silent = this.silentOnes(at);
   }
 
   get health(): PaneHealth {

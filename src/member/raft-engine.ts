@@ -175,10 +175,9 @@ export class RaftEngine implements Engine {
     this.giveUpLostAppends(at);
   }
 
-  /** What promises nothing that is not durable leaves first; then the disk, then who applies, then who reads. */
   private carryOut(ready: RaftReady, at: Instant): void {
     const { outbox } = this.parts;
-    // First what others can begin to work on: they write while this node does.
+    // What promises nothing that is not durable leaves first: others write while this node does.
     this.send(ready.sendNow, at);
     if (ready.write !== undefined) {
       const { id, ...write } = ready.write;

@@ -238,13 +238,19 @@ describe('a snapshot from before an epoch', () => {
   });
 });
 
-test('two parts that were recovered apart see that they are, and go on apart', () => {
+/** Recovers on c1, whom all members follow, and on c2, which is not started yet. */
+function recoveredApart(): { readonly cluster: SimCluster; readonly c1: SimNode; readonly c2: SimNode } {
   const cluster = scene();
   const [c1, c2] = cluster.control as readonly [SimNode, SimNode];
   for (const each of cluster.control) each.crash();
   for (const node of [c1, c2]) recoverOn(cluster, node, peekLog(node.disk.files, '/log'), []);
   c1.start([]);
   comesTogether(cluster, 2, 'c1', 'm1', 'm2', 'm3', 'm4');
+  return { cluster, c1, c2 };
+}
+
+test('two parts that were recovered apart see that they are, and go on apart', () => {
+  const { cluster, c1, c2 } = recoveredApart();
   c2.start([]);
   const isSeen = (node: SimNode): boolean => node.events.some((event) => event.kind === 'charter-forked');
   assert(
@@ -256,12 +262,7 @@ test('two parts that were recovered apart see that they are, and go on apart', (
 });
 
 test('that is seen, too, when both have changed their charters since', () => {
-  const cluster = scene();
-  const [c1, c2] = cluster.control as readonly [SimNode, SimNode];
-  for (const each of cluster.control) each.crash();
-  for (const node of [c1, c2]) recoverOn(cluster, node, peekLog(node.disk.files, '/log'), []);
-  c1.start([]);
-  comesTogether(cluster, 2, 'c1', 'm1', 'm2', 'm3', 'm4');
+  const { cluster, c1, c2 } = recoveredApart();
   openEpoch(cluster, c1);
   const part = ['c1', 'm1', 'm2', 'm3', 'm4'].map((name) => nodeOf(cluster, name));
   for (const node of part) node.crash();

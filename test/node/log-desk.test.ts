@@ -38,3 +38,13 @@ test('what was refused both times is refused', async () => {
   await assert.rejects(deskOf('not-leader', 'no-quorum').note(request), failsWith('no-quorum'));
   await assert.rejects(deskOf('busy').note(request), failsWith('busy'));
 });
+
+test('a session on a node without a log begins where the leader is now, not where this node last heard', async () => {
+  const sinceOf = async (node: unknown): Promise<string> => {
+    const parts = { node: node as Node, clock: undefined as unknown as Clock, random: seededRandom(1) };
+    return (await new LogDesk(parts).openSession()).session;
+  };
+  const stale = { pane: undefined, membership: { logIndex: 3 } };
+  assert.match(await sinceOf({ member: stale, readIndex: async () => 42 }), /@42$/);
+  assert.match(await sinceOf({ member: { pane: { state: { appliedIndex: 7 } } } }), /@7$/);
+});
