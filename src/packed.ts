@@ -52,61 +52,83 @@ const fixedLength: Readonly<Record<number, number>> = {
   210: 4, // int32
 };
 
+/** How many bytes tell the length or count, by type byte: of byte strings, strings, lists and maps. */
+const countBytes: Readonly<Record<number, number>> = {
+  ...{ 196: 1, 197: 2, 198: 4 },
+  ...{ 217: 1, 218: 2, 219: 4 },
+  ...{ 220: 2, 221: 4, 222: 2, 223: 4 },
+};
+
+type Shape = 'scalar' | 'text' | 'list' | 'map';
+
+/** What one value begins with. */
 interface Head {
   /** Bytes to skip: the head and, for strings and byte strings, their content. */
-  readonly length: number;
+  length: number;
   /** Values that follow inside this one. */
-  readonly children: number;
-  readonly shape: 'scalar' | 'text' | 'list' | 'map';
+  children: number;
+  shape: Shape;
 }
 
+/** The head read last: a packet has hundreds, and none outlives the next. */
+const head: Head = { length: 0, children: 0, shape: 'scalar' };
+/** For each open container: values still to come, … */
+const left = new Float64Array(packedDepthMax + 2);
+/** … and whether it is a map, in which every other one is a key. */
+const isMap: boolean[] = new Array(packedDepthMax + 2).fill(false);
+
+/** It does not call itself, nor anything that does: so it may scan in what it kept from before. */
 function isBounded(bytes: Uint8Array): boolean {
   let at = 0;
   let values = 0;
-  /** For each open container: values still to come, and whether the next one is a map's key. */
-  const open: { left: number; isMap: boolean }[] = [{ left: 1, isMap: false }];
-  while (open.length > 0) {
-    const container = open[open.length - 1] as { left: number; isMap: boolean };
-    if (container.left === 0) {
-      open.pop();
+  let depth = 0;
+  left[0] = 1;
+  isMap[0] = false;
+  while (depth >= 0) {
+    const toCome = left[depth] as number;
+    if (toCome === 0) {
+      depth--;
       continue;
     }
-    const head = readHead(bytes, at);
-    if (head === undefined || ++values > packedValuesMax) return false;
-    if (container.isMap && container.left % 2 === 0 && head.shape !== 'text') return false;
+    if (!readHead(bytes, at) || ++values > packedValuesMax) return false;
+    if (isMap[depth] && toCome % 2 === 0 && head.shape !== 'text') return false;
     at += head.length;
     if (at > bytes.length || head.children > bytes.length - at) return false;
-    container.left--;
+    left[depth] = toCome - 1;
     if (head.shape === 'scalar' || head.shape === 'text') continue;
-    open.push({ left: head.children, isMap: head.shape === 'map' });
-    if (open.length > packedDepthMax + 1) return false;
+    if (++depth > packedDepthMax) return false;
+    left[depth] = head.children;
+    isMap[depth] = head.shape === 'map';
   }
   return at === bytes.length;
 }
 
-function readHead(bytes: Uint8Array, at: number): Head | undefined {
+/** False when no value of ours begins so. */
+function readHead(bytes: Uint8Array, at: number): boolean {
   const type = bytes[at];
-  if (type === undefined) return undefined;
-  if (type <= 0x7f || type >= 0xe0) return scalar(1);
-  if (type <= 0x8f) return map(1, type & 0x0f);
-  if (type <= 0x9f) return array(1, type & 0x0f);
-  if (type <= 0xbf) return text(1 + (type & 0x1f));
+  if (type === undefined) return false;
+  if (type <= 0x7f || type >= 0xe0) return found('scalar', 1);
+  if (type <= 0x8f) return found('map', 1, 2 * (type & 0x0f));
+  if (type <= 0x9f) return found('list', 1, type & 0x0f);
+  if (type <= 0xbf) return found('text', 1 + (type & 0x1f));
   const fixed = fixedLength[type] ?? varying;
-  if (fixed !== varying) return scalar(1 + fixed);
+  if (fixed !== varying) return found('scalar', 1 + fixed);
   return readVarying(bytes, at, type);
 }
 
-function readVarying(bytes: Uint8Array, at: number, type: number): Head | undefined {
-  const width = { 196: 1, 197: 2, 198: 4, 217: 1, 218: 2, 219: 4, 220: 2, 221: 4, 222: 2, 223: 4 }[type];
-  if (width === undefined || at + 1 + width > bytes.length) return undefined;
+function readVarying(bytes: Uint8Array, at: number, type: number): boolean {
+  const width = countBytes[type];
+  if (width === undefined || at + 1 + width > bytes.length) return false;
   let count = 0;
   for (let digit = 0; digit < width; digit++) count = count * 256 + (bytes[at + 1 + digit] as number);
-  if (type <= 198) return scalar(1 + width + count);
-  if (type <= 219) return text(1 + width + count);
-  return type <= 221 ? array(1 + width, count) : map(1 + width, count);
+  if (type <= 198) return found('scalar', 1 + width + count);
+  if (type <= 219) return found('text', 1 + width + count);
+  return type <= 221 ? found('list', 1 + width, count) : found('map', 1 + width, 2 * count);
 }
 
-const scalar = (length: number): Head => ({ length, children: 0, shape: 'scalar' });
-const text = (length: number): Head => ({ length, children: 0, shape: 'text' });
-const array = (length: number, children: number): Head => ({ length, children, shape: 'list' });
-const map = (length: number, pairs: number): Head => ({ length, children: pairs * 2, shape: 'map' });
+function found(shape: Shape, length: number, children = 0): true {
+  head.shape = shape;
+  head.length = length;
+  head.children = children;
+  return true;
+}

@@ -29,6 +29,8 @@ export function heedNews(desk: NewsDesk): void {
 }
 
 function onEvent(event: MemberEvent, { node, events, streams, end, log, forget }: NewsDesk): void {
+  // The event log has them: a thousand a second of them would leave no room here for anything else.
+  if (event.kind === 'decided' && event.what === 'note') return;
   const described = describeEvent(node.member, event, node.time);
   events.add(described);
   switch (event.kind) {

@@ -77,6 +77,7 @@ export class ClientSessions {
       if (since >= index) return ahead();
       return since < this.forgottenTo ? expired() : { kind: 'new' };
     }
+    if (sequence > newestOf(record)) return { kind: 'new' };
     const applied = record.turns.find((turn) => turn.sequence === sequence);
     if (applied !== undefined) return { kind: 'repeated', index: applied.index };
     return sequence > newestOf(record) - turnsKept ? { kind: 'new' } : expired();
@@ -86,11 +87,13 @@ export class ClientSessions {
   settle({ session, sequence }: Turn, index: LogIndex): void {
     const id = toHex(session);
     const record = this.records.get(id) ?? { session: Uint8Array.from(session), turns: [] };
-    const turns = [...record.turns, { sequence, index }].sort((a, b) => a.sequence - b.sequence);
-    const newest = turns.at(-1)?.sequence ?? sequence;
+    const turns = [...record.turns, { sequence, index }];
+    // As a rule it is the newest, and there is nothing to sort.
+    if (sequence < newestOf(record)) turns.sort((a, b) => a.sequence - b.sequence);
+    const newest = newestOf({ turns });
+    while ((turns[0]?.sequence ?? newest) <= newest - turnsKept) turns.shift();
     this.records.delete(id);
-    const kept = turns.filter((turn) => turn.sequence > newest - turnsKept);
-    this.records.set(id, { session: record.session, turns: kept, usedAt: index });
+    this.records.set(id, { session: record.session, turns, usedAt: index });
     if (this.records.size > sessionsMax) this.forgetOldest();
   }
 
@@ -103,7 +106,7 @@ export class ClientSessions {
   }
 }
 
-function newestOf({ turns }: SessionRecord): number {
+function newestOf({ turns }: Pick<SessionRecord, 'turns'>): number {
   return turns.at(-1)?.sequence ?? 0;
 }
 

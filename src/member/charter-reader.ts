@@ -59,7 +59,7 @@ export class CharterReader {
 
   nextTickAt(): MonotonicMs {
     const { told, proven, claimed } = this.lanes;
-    return Math.min(...[told, proven, claimed].map(({ wanted }) => wanted?.atMs ?? Number.POSITIVE_INFINITY));
+    return Math.min(dueAt(told), dueAt(proven), dueAt(claimed));
   }
 
   /** A packet of this epoch came, and `from` is the sender; or, where that is not proven, the number that it gave. */
@@ -75,6 +75,7 @@ export class CharterReader {
   }
 
   tick(at: Instant): void {
+    if (at.now < this.nextTickAt()) return;
     for (const lane of Object.values(this.lanes)) {
       if (lane.wanted === undefined || at.now < lane.wanted.atMs) continue;
       const target = this.membership.directory.target(lane.wanted.from);
@@ -150,6 +151,10 @@ export class CharterReader {
       at,
     );
   }
+}
+
+function dueAt({ wanted }: Lane): MonotonicMs {
+  return wanted?.atMs ?? Number.POSITIVE_INFINITY;
 }
 
 function newLane(): Lane {

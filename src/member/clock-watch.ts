@@ -63,11 +63,18 @@ export class ClockWatch {
 
   /** By how much this clock is ahead of most; nothing when it is right, or nobody can tell who is. */
   private offBy(voters: readonly NodeNumber[], { now, wall }: Instant): number | undefined {
+    if (!this.differsFromAny(wall - now)) return undefined;
     const others = voters.flatMap((number) => this.told.get(number) ?? []);
     const fresh = others.filter(({ at }) => now - at <= toldForMs);
     const offs = [0, ...fresh.map(({ differenceMs }) => wall - now - differenceMs)].sort((a, b) => a - b);
     const [low = 0, high = 0] = [offs[(offs.length - 1) >> 1], offs[offs.length >> 1]];
     const offByMs = Math.abs(low) < Math.abs(high) ? low : high;
     return Math.abs(offByMs) > clockSkewMs ? offByMs : undefined;
+  }
+
+  /** At each entry this is asked: as a rule all clocks agree, and there is nothing to sort. */
+  private differsFromAny(ownMs: number): boolean {
+    for (const { differenceMs } of this.told.values()) if (Math.abs(ownMs - differenceMs) > clockSkewMs) return true;
+    return false;
   }
 }

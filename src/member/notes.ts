@@ -8,6 +8,7 @@
  */
 import { unreachable } from '../assert.ts';
 import { toHex } from '../bytes.ts';
+import type { Command } from '../control/command.ts';
 import { HivemindError } from '../error.ts';
 import type { LogIndex, NodeNumber } from '../identity.ts';
 import type { Instant } from '../seam/instant.ts';
@@ -63,7 +64,7 @@ export class Notes {
         break;
       case 'new':
         this.waiting.set(turn, [then]);
-        this.log.propose({ ...ask, at: at.wall, by }, (verdict, later) => this.settle(turn, verdict, later), at);
+        this.log.propose(noteBy(by, ask, at), (verdict, later) => this.settle(turn, verdict, later), at);
         break;
       default:
         unreachable(standing);
@@ -75,4 +76,8 @@ export class Notes {
     this.waiting.delete(turn);
     for (const then of waiting) then(decidedReply(verdict), at);
   }
+}
+
+function noteBy(by: NodeNumber, { session, since, sequence, text }: NoteAsk, at: Instant): Command {
+  return { kind: 'note', at: at.wall, session, since, sequence, by, text };
 }

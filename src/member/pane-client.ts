@@ -94,7 +94,7 @@ export class PaneClient {
   private readonly random: Random;
   private readonly onAmended: (from: NodeNumber, at: Instant) => void;
   private readonly send: (to: NodeNumber, message: KeepAlive, at: Instant) => void;
-  private view: PaneView;
+  private readonly view: { -readonly [Field in keyof PaneView]: PaneView[Field] };
   private nextKeepAliveAt: MonotonicMs;
   /** On a control node: since when it hears no leader, or asked last who there is. */
   private leaderlessSince: MonotonicMs | undefined;
@@ -138,6 +138,7 @@ export class PaneClient {
     this.view = { state: 'unknown', since: wall, leader: 0, logIndex: 0, heardAt: 0 };
   }
 
+  /** As it is now: it changes in place. */
   get pane(): PaneView {
     return this.view;
   }
@@ -145,7 +146,7 @@ export class PaneClient {
   /** On a control node: what it knows itself stands for keep-alives. */
   follow(health: PaneHealth, commitIndex: LogIndex, at: Instant): void {
     this.nextKeepAliveAt = Number.POSITIVE_INFINITY;
-    this.view = { ...this.view, leader: health.leader, logIndex: commitIndex, heardAt: at.wall };
+    this.hear(health.leader, commitIndex, at);
     this.become(health.state === 'healthy' ? 'healthy' : 'no-quorum', health.since, at);
     this.lookForLeader(health.leader, at);
   }
@@ -176,16 +177,21 @@ export class PaneClient {
   }
 
   nextTickAt(): MonotonicMs {
-    const retryAt = Math.min(Number.POSITIVE_INFINITY, ...this.waiting.map((ask) => ask.retryAt));
-    return Math.min(this.awaited?.until ?? this.nextKeepAliveAt, retryAt);
+    let soonest = this.awaited?.until ?? this.nextKeepAliveAt;
+    for (const { retryAt } of this.waiting) soonest = Math.min(soonest, retryAt);
+    return soonest;
   }
 
   tick(at: Instant): void {
+    if (this.waiting.length > 0) this.retry(at);
+    if (this.awaited !== undefined && at.now >= this.awaited.until) this.onSilence(at);
+    else if (this.awaited === undefined && at.now >= this.nextKeepAliveAt) this.beginRound(at);
+  }
+
+  private retry(at: Instant): void {
     const due = this.waiting.filter((ask) => at.now >= ask.retryAt);
     this.waiting = this.waiting.filter((ask) => at.now < ask.retryAt);
     for (const ask of due) ask.retry(at);
-    if (this.awaited !== undefined && at.now >= this.awaited.until) this.onSilence(at);
-    else if (this.awaited === undefined && at.now >= this.nextKeepAliveAt) this.beginRound(at);
   }
 
   /** Something hints that the pane changed: ask now. */
@@ -284,7 +290,7 @@ export class PaneClient {
     this.unansweredSince = undefined;
     this.allSilent = false;
     const { leader } = answer.health;
-    this.view = { ...this.view, leader, logIndex: answer.logIndex, heardAt: at.wall };
+    this.hear(leader, answer.logIndex, at);
     this.contacts.onAnswer(from, answer.health, at);
     this.notAdmittedBy.clear();
     if (answer.health.state === 'healthy') {
@@ -299,9 +305,17 @@ export class PaneClient {
     this.takeOver(from, answer, at);
   }
 
+  /** In place: a control node hears itself at each step. */
+  private hear(leader: NodeNumber, logIndex: LogIndex, at: Instant): void {
+    this.view.leader = leader;
+    this.view.logIndex = logIndex;
+    this.view.heardAt = at.wall;
+  }
+
   private become(state: PaneState, since: WallMs, at: Instant): void {
     if (this.view.state === state) return;
-    this.view = { ...this.view, state, since: Math.min(since, at.wall) };
+    this.view.state = state;
+    this.view.since = Math.min(since, at.wall);
     this.membership.swim.setQuorum(state === 'healthy');
     this.outbox.event({ kind: 'pane', state, since: this.view.since });
   }

@@ -79,6 +79,7 @@ export class RaftEngine implements Engine {
   }
 
   campaign(at: Instant): void {
+    if (at.now < this.raft.nextTickAt()) return;
     if (this.isTooLate(at)) this.raft.handOver(at.now);
     this.raft.tick(at.now);
     this.pump(at);

@@ -102,8 +102,8 @@ export class LogDesk {
       throw new HivemindError('usage', sentence);
     }
     const of = session === '' ? await this.newSession() : parseLocalSession(session);
-    const turn = { ...of, sequence: session === '' ? 1 : sequence };
-    const ask = { kind: 'note', text: bytes, ...turn } as const;
+    const turn = session === '' ? 1 : sequence;
+    const ask = { kind: 'note', text: bytes, session: of.session, since: of.since, sequence: turn } as const;
     const decide = (): Promise<LogIndex> => this.node.ask<LogIndex>((member, then, at) => member.ask(ask, then, at));
     try {
       return { index: await decide() };

@@ -203,7 +203,7 @@ export class RaftLog {
     const snapshot = this.snapshotIsUnwritten ? this.newestSnapshot : undefined;
     this.snapshotIsUnwritten = false;
     this.written = this.lastIndex;
-    return { ...(snapshot === undefined ? {} : { snapshot }), entries };
+    return { snapshot, entries };
   }
 
   /** The one write in flight has ended: all that was written, and not replaced since, is safe. */

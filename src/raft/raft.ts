@@ -318,7 +318,7 @@ export class Raft {
     else if (!this.election.believes(from, request.term) || this.replica.contradicts(request)) this.messagesDropped++;
     else {
       this.becomeFollower(request.term, from);
-      this.ready.promise(from, { ...this.replica.onAppend(request), term: this.term });
+      this.ready.promise(from, this.replica.onAppend(request));
     }
   }
 

@@ -53,6 +53,7 @@ export class Reads {
 
   /** Those to be answered now that all up to `delivered` is applied, each once. */
   takeServable(delivered: LogIndex): readonly ServableRead[] {
+    if (this.confirmed.length === 0) return [];
     const servable = this.confirmed.filter(({ index }) => index <= delivered);
     if (servable.length > 0) this.confirmed = this.confirmed.filter(({ index }) => index > delivered);
     return servable;

@@ -51,7 +51,7 @@ export interface RaftWrite extends LogWrite {
  */
 export interface RaftReady {
   /** Present only when none is in flight. Replaces all stored entries from `entries[0].index` on. */
-  readonly write?: RaftWrite;
+  readonly write: RaftWrite | undefined;
   /** May leave at once: what a leader says, what promises nothing, and promises that are durable by now. */
   readonly sendNow: readonly AddressedRaftMessage[];
   /** May leave when `write` is durable, never before. Empty without one. */
@@ -60,7 +60,7 @@ export interface RaftReady {
    * A leader's snapshot, durable here: it takes the place of the applied state before `committed` is applied. Entries
    * between the two states come to nobody here.
    */
-  readonly restore?: LogSnapshot;
+  readonly restore: LogSnapshot | undefined;
   /**
    * Committed, and durable here: in order, each once; after a start of the process from the stored snapshot's index + 1
    * on, and after a `restore` from its index + 1 on.
@@ -70,9 +70,11 @@ export interface RaftReady {
   readonly reads: readonly ServableRead[];
   /** Reads that will have no answer: the lead was lost. They may be asked again, of the next leader. */
   readonly readsFailed: readonly number[];
-  /** Present once, when a quarantined voter has all it may have lost on its disk again. */
-  readonly recovered?: true;
+  /** Once, when a quarantined voter has all it may have lost on its disk again. */
+  readonly recovered: boolean;
 }
+
+const none: readonly AddressedRaftMessage[] = [];
 
 interface WaitingPromise {
   readonly addressed: AddressedRaftMessage;
@@ -80,11 +82,9 @@ interface WaitingPromise {
   readonly afterWrite: number;
 }
 
-type Outcome = Pick<RaftReady, 'restore' | 'committed' | 'reads' | 'readsFailed' | 'recovered'>;
-
-function isNothing({ restore, committed, reads, readsFailed, recovered }: Outcome): boolean {
-  const isEmpty = committed.length === 0 && reads.length === 0 && readsFailed.length === 0;
-  return restore === undefined && isEmpty && recovered === undefined;
+function isNothing({ write, sendNow, restore, committed, reads, readsFailed, recovered }: RaftReady): boolean {
+  if (write !== undefined || restore !== undefined || recovered) return false;
+  return sendNow.length === 0 && committed.length === 0 && reads.length === 0 && readsFailed.length === 0;
 }
 
 /** Gathers the next Ready, and knows which write makes which promise true. */
@@ -154,12 +154,21 @@ export class ReadyQueue {
 
   take(now: MonotonicMs): RaftReady | undefined {
     const write = this.startWrite(now);
-    const sendNow = [...this.messages, ...this.takePromises(this.writesDurable)];
-    this.messages = [];
-    const sendAfterWrite = write === undefined ? [] : this.takePromises(write.id);
-    const outcome = this.takeOutcome();
-    if (write === undefined && sendNow.length === 0 && isNothing(outcome)) return undefined;
-    return { ...(write === undefined ? {} : { write }), sendNow, sendAfterWrite, ...outcome };
+    const promises = this.takePromises(this.writesDurable);
+    const sendNow = promises.length === 0 ? this.messages : [...this.messages, ...promises];
+    if (this.messages.length > 0) this.messages = [];
+    // Every call into the machine ends here, several for each entry: objects put together of others cost most of it.
+    const ready = {
+      write,
+      sendNow,
+      sendAfterWrite: write === undefined ? none : this.takePromises(write.id),
+      restore: this.log.takeRestore(),
+      committed: this.log.takeCommitted(committedEntriesMax),
+      reads: this.reads.takeServable(this.log.deliveredIndex),
+      readsFailed: this.reads.takeFailed(),
+      recovered: this.takeRecovered(),
+    };
+    return isNothing(ready) ? undefined : ready;
   }
 
   onPersisted(writeId: number): void {
@@ -168,15 +177,10 @@ export class ReadyQueue {
     this.log.markDurable();
   }
 
-  private takeOutcome(): Outcome {
-    const restore = this.log.takeRestore();
-    const committed = this.log.takeCommitted(committedEntriesMax);
-    const reads = this.reads.takeServable(this.log.deliveredIndex);
-    const readsFailed = this.reads.takeFailed();
+  private takeRecovered(): boolean {
     const isRecovered = this.recoveredAfter !== undefined && this.recoveredAfter <= this.writesDurable;
     if (isRecovered) this.recoveredAfter = undefined;
-    const recovered = isRecovered ? { recovered: true as const } : {};
-    return { ...(restore === undefined ? {} : { restore }), committed, reads, readsFailed, ...recovered };
+    return isRecovered;
   }
 
   /** The write by whose end all that the machine knows now is durable. */
@@ -198,10 +202,12 @@ export class ReadyQueue {
     this.unsaved = undefined;
     this.writeStartedAt = now;
     this.writesStarted++;
-    return { id: this.writesStarted, ...(hardState === undefined ? {} : { hardState }), ...this.log.takeUnwritten() };
+    const { snapshot, entries } = this.log.takeUnwritten();
+    return { id: this.writesStarted, hardState, snapshot, entries };
   }
 
   private takePromises(upToWrite: number): readonly AddressedRaftMessage[] {
+    if (this.promises.length === 0) return none;
     const due = this.promises.filter(({ afterWrite }) => afterWrite <= upToWrite);
     if (due.length > 0) this.promises = this.promises.filter(({ afterWrite }) => afterWrite > upToWrite);
     return due.map(({ addressed }) => addressed);

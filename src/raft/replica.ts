@@ -58,11 +58,12 @@ export class Replica {
   }
 
   /** Takes a request of the leader of this term that contradicts nothing. */
-  onAppend(request: AppendRequest): Omit<AppendAnswer, 'term'> {
-    const { previousIndex, previousTerm, round, entries, commitIndex } = request;
-    const common = { kind: 'append-answer', round, lostLog: this.lostLog } as const;
+  onAppend(request: AppendRequest): AppendAnswer {
+    const { term, previousIndex, previousTerm, round, entries, commitIndex } = request;
+    const { lostLog } = this;
     if (!this.log.agreesAt(previousIndex, previousTerm)) {
-      return { ...common, accepted: false, matchIndex: this.log.backOff(previousIndex, previousTerm) };
+      const matchIndex = this.log.backOff(previousIndex, previousTerm);
+      return { kind: 'append-answer', term, accepted: false, matchIndex, round, lostLog };
     }
     this.log.merge(entries);
     const matchIndex = previousIndex + entries.length;
@@ -72,7 +73,7 @@ export class Replica {
       this.quarantined = false;
       this.ready.recover();
     }
-    return { ...common, accepted: true, matchIndex };
+    return { kind: 'append-answer', term, accepted: true, matchIndex, round, lostLog };
   }
 
   /** Takes a piece of the snapshot of the leader of this term. */

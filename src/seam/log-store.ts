@@ -41,12 +41,12 @@ export interface LogSnapshot {
 
 /** In this order: the hard state, then the snapshot, then the entries. */
 export interface LogWrite {
-  readonly hardState?: HardState;
+  readonly hardState?: HardState | undefined;
   /**
    * One that a leader sent. It takes the place of all entries up to its index, and of those after it as well
    * unless the log holds the very entry at which it was taken.
    */
-  readonly snapshot?: LogSnapshot;
+  readonly snapshot?: LogSnapshot | undefined;
   /**
    * Consecutive; the first one's index may lie at or below the last stored one: it and all after are replaced.
    * Those that a snapshot covers never are.

@@ -1,6 +1,7 @@
 /** A thread that answers requests in their order, and keeps the process alive only while somebody waits for one. */
 import { Worker } from 'node:worker_threads';
 import { HivemindError } from '../error.ts';
+import type { Mailbox } from './mailbox.ts';
 import type { ThreadAnswer } from './thread-answer.ts';
 
 interface Waiting {
@@ -8,18 +9,18 @@ interface Waiting {
   reject(reason: Error): void;
 }
 
-export class LogThread<Request extends { readonly kind: string; readonly packed?: ArrayBuffer }> {
+export class LogThread<Request extends { readonly kind: string; readonly packed?: Uint8Array<ArrayBuffer> }> {
   private readonly worker: Worker;
-  private readonly wake: () => void;
+  private readonly mailbox: Mailbox | undefined;
   private readonly waiting: Waiting[] = [];
   private ended: Error | undefined;
 
   /**
    * @param script a file beside this one that was compiled from one of the same name
-   * @param wake called after each request was posted
+   * @param mailbox where the thread sleeps, and takes what is packed
    */
-  constructor(script: URL, workerData: object, wake: () => void = () => {}) {
-    this.wake = wake;
+  constructor(script: URL, workerData: object, mailbox?: Mailbox) {
+    this.mailbox = mailbox;
     this.worker = startThread(script, workerData);
     this.worker.on('message', (answer: ThreadAnswer) => this.onAnswer(answer));
     this.worker.on('error', (thrown: Error) => this.onEnd(thrown));
@@ -27,15 +28,21 @@ export class LogThread<Request extends { readonly kind: string; readonly packed?
     this.worker.unref();
   }
 
-  /** Rejects when the thread ends, or has ended, without an answer. What is packed moves there. */
+  /** Rejects when the thread ends, or has ended, without an answer. */
   ask(request: Request): Promise<ThreadAnswer> {
     return new Promise((resolve, reject) => {
       if (this.ended !== undefined) return reject(this.ended);
       if (this.waiting.length === 0) this.worker.ref();
       this.waiting.push({ resolve, reject });
-      this.worker.postMessage(request, request.packed === undefined ? [] : [request.packed]);
-      this.wake();
+      this.hand(request);
     });
+  }
+
+  private hand(request: Request): void {
+    const { packed } = request;
+    const isInBox = packed !== undefined && this.mailbox?.put(packed) === true;
+    if (!isInBox) this.worker.postMessage(request, packed === undefined ? [] : [packed.buffer]);
+    this.mailbox?.ring();
   }
 
   async end(): Promise<void> {

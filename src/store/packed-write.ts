@@ -1,6 +1,6 @@
 /**
- * A write in one buffer, on its way to the thread that carries it out: a buffer moves between threads for nothing,
- * while a list of entries would be cloned object by object. It never leaves the process.
+ * A write without a snapshot as bytes, on its way to the thread that carries it out: a list of entries would be cloned
+ * object by object. They never leave the process.
  */
 import { entryKinds, type LogEntry, type LogWrite } from '../seam/log-store.ts';
 
@@ -9,8 +9,7 @@ const headBytes: number = 1 + 8 + 4 + 4;
 /** Index, term, kind, length of the payload. */
 const entryHeadBytes: number = 8 + 8 + 1 + 4;
 
-/** Hard state and entries; a snapshot travels beside. */
-export function packWrite({ hardState, entries }: LogWrite): ArrayBuffer {
+export function packWrite({ hardState, entries }: Omit<LogWrite, 'snapshot'>): Uint8Array<ArrayBuffer> {
   const packedBytes = entries.reduce((sum, { payload }) => sum + entryHeadBytes + payload.length, headBytes);
   const bytes = new Uint8Array(packedBytes);
   const view = new DataView(bytes.buffer);
@@ -27,12 +26,12 @@ export function packWrite({ hardState, entries }: LogWrite): ArrayBuffer {
     bytes.set(payload, at + entryHeadBytes);
     at += entryHeadBytes + payload.length;
   }
-  return bytes.buffer;
+  return bytes;
 }
 
 /** The payloads are views of `packed`. */
-export function unpackWrite(packed: ArrayBuffer): LogWrite {
-  const view = new DataView(packed);
+export function unpackWrite({ buffer, byteOffset, byteLength }: Uint8Array<ArrayBuffer>): LogWrite {
+  const view = new DataView(buffer, byteOffset, byteLength);
   const hardState = { term: view.getFloat64(1), votedFor: view.getUint32(9) };
   const entries: LogEntry[] = [];
   let at = headBytes;
@@ -42,9 +41,9 @@ export function unpackWrite(packed: ArrayBuffer): LogWrite {
       index: view.getFloat64(at),
       term: view.getFloat64(at + 8),
       kind: entryKinds[view.getUint8(at + 16)] as LogEntry['kind'],
-      payload: new Uint8Array(packed, at + entryHeadBytes, payloadBytes),
+      payload: new Uint8Array(buffer, byteOffset + at + entryHeadBytes, payloadBytes),
     });
     at += entryHeadBytes + payloadBytes;
   }
-  return { ...(view.getUint8(0) === 1 && { hardState }), entries };
+  return { hardState: view.getUint8(0) === 1 ? hardState : undefined, entries };
 }

@@ -4,6 +4,7 @@ import { assert, unreachable } from '../assert.ts';
 import type { LogIndex } from '../identity.ts';
 import type { LogSnapshot } from '../seam/log-store.ts';
 import { localFileSystem } from './local-file-system.ts';
+import { Mailbox } from './mailbox.ts';
 import { unpackWrite } from './packed-write.ts';
 import { failureAnswer, type ThreadAnswer } from './thread-answer.ts';
 import { WalWriter } from './wal-writer.ts';
@@ -11,38 +12,38 @@ import { WalWriter } from './wal-writer.ts';
 export interface WalWorkerData {
   readonly folder: string;
   readonly segmentBytesMax: number;
-  /** Counts the requests. The thread sleeps on it, which costs less than the event loop of a thread. */
-  readonly requests: Int32Array;
+  /** Where it is rung for each request. The thread sleeps there, which costs less than the event loop of a thread. */
+  readonly mailbox: SharedArrayBuffer;
 }
 
 export type WalRequest =
   | { readonly kind: 'load' }
-  | { readonly kind: 'write'; readonly packed: ArrayBuffer; readonly snapshot?: LogSnapshot }
+  /** In the mailbox as well: whatever lies there is such a one. */
+  | { readonly kind: 'write'; readonly packed: Uint8Array<ArrayBuffer> }
+  /** A snapshot, and what is to be written with it. */
+  | { readonly kind: 'install'; readonly snapshot: LogSnapshot; readonly rest: Uint8Array<ArrayBuffer> }
   | { readonly kind: 'forget'; readonly keepFrom: LogIndex }
   | { readonly kind: 'healed' }
   | { readonly kind: 'close' };
 
 const port = parentPort;
 assert(port !== null, 'the write-ahead log runs in a thread of its own');
-const { folder, segmentBytesMax, requests } = workerData as WalWorkerData;
+const { folder, segmentBytesMax, mailbox } = workerData as WalWorkerData;
+const box = new Mailbox(mailbox);
 const writer = new WalWriter({ files: localFileSystem, folder, segmentBytesMax });
 
 for (let isOpen = true; isOpen; ) {
-  const seen = Atomics.load(requests, 0);
-  const received = receiveMessageOnPort(port) as { readonly message: WalRequest } | undefined;
-  if (received === undefined) {
-    Atomics.wait(requests, 0, seen);
-    continue;
-  }
-  port.postMessage(answer(received.message));
-  isOpen = received.message.kind !== 'close';
+  const packed = box.take();
+  const request: WalRequest = packed === undefined ? receiveMessageOnPort(port)?.message : { kind: 'write', packed };
+  port.postMessage(answer(request));
+  isOpen = request.kind !== 'close';
 }
 
 function answer(request: WalRequest): ThreadAnswer {
   try {
     return perform(request);
   } catch (thrown) {
-    return failureAnswer(thrown, request.kind === 'write');
+    return failureAnswer(thrown, request.kind === 'write' || request.kind === 'install');
   }
 }
 
@@ -50,11 +51,12 @@ function perform(request: WalRequest): ThreadAnswer {
   switch (request.kind) {
     case 'load':
       return { kind: 'loaded', log: writer.load() };
-    case 'write': {
-      const { packed, snapshot } = request;
-      writer.write({ ...unpackWrite(packed), ...(snapshot !== undefined && { snapshot }) });
+    case 'write':
+      writer.write(unpackWrite(request.packed));
       return { kind: 'done' };
-    }
+    case 'install':
+      writer.write({ ...unpackWrite(request.rest), snapshot: request.snapshot });
+      return { kind: 'done' };
     case 'forget':
       return { kind: 'forgotten', names: writer.forgetBelow(request.keepFrom) };
     case 'healed':

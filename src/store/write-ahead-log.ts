@@ -11,6 +11,7 @@ import { HivemindError } from '../error.ts';
 import type { LogIndex } from '../identity.ts';
 import type { LogSnapshot, LogStore, LogTrouble, LogWrite, StoredLog } from '../seam/log-store.ts';
 import { LogThread } from './log-thread.ts';
+import { Mailbox } from './mailbox.ts';
 import { packWrite } from './packed-write.ts';
 import type { SnapshotRequest, SnapshotWorkerData } from './snapshot-worker.ts';
 import type { ThreadAnswer } from './thread-answer.ts';
@@ -72,12 +73,7 @@ class WriteAheadLog implements LogStore {
     this.isWriting = true;
     this.trouble.onWriteBegin();
     try {
-      const { snapshot } = write;
-      await this.askWal(() => ({
-        kind: 'write',
-        packed: packWrite(write),
-        ...(snapshot !== undefined && { snapshot: withOwnBuffers(snapshot) }),
-      }));
+      await this.askWal(() => requestFor(write));
     } finally {
       this.isWriting = false;
       this.trouble.onEnd('write');
@@ -158,6 +154,12 @@ class WriteAheadLog implements LogStore {
   }
 }
 
+function requestFor(write: LogWrite): WalRequest {
+  const packed = packWrite(write);
+  if (write.snapshot === undefined) return { kind: 'write', packed };
+  return { kind: 'install', snapshot: withOwnBuffers(write.snapshot), rest: packed };
+}
+
 /** A message to a thread copies the whole buffer behind a view. */
 function withOwnBuffers(snapshot: LogSnapshot): LogSnapshot {
   const { chain, configuration, state } = snapshot;
@@ -169,12 +171,9 @@ function own(bytes: Uint8Array): Uint8Array {
 }
 
 function startWalThread(folder: string, segmentBytesMax: number): LogThread<WalRequest> {
-  const requests = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
-  const data: WalWorkerData = { folder, segmentBytesMax, requests };
-  return new LogThread(new URL('./wal-worker.js', import.meta.url), data, () => {
-    Atomics.add(requests, 0, 1);
-    Atomics.notify(requests, 0);
-  });
+  const mailbox = new Mailbox();
+  const data: WalWorkerData = { folder, segmentBytesMax, mailbox: mailbox.memory };
+  return new LogThread(new URL('./wal-worker.js', import.meta.url), data, mailbox);
 }
 
 function startSnapshotThread(folder: string): LogThread<SnapshotRequest> {

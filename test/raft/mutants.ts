@@ -288,22 +288,20 @@ const configurations: readonly Mutant[] = [
   {
     wrong: 'a majority is counted over both sets together (CCF)',
     file: 'quorum.ts',
-    from: 'return outgoing.length === 0 ? [voters] : [voters, outgoing];',
-    to: 'return [[...new Set([...voters, ...outgoing])]];',
+    from: 'const agreed = agreedAmong(voters, reached);\n  return ',
+    to: 'const agreed = agreedAmong([...new Set([...voters, ...outgoing])], reached);\n  return true ? agreed : ',
   },
   {
     wrong: 'during a change the voters to come decide alone',
     file: 'quorum.ts',
-    from: 'return outgoing.length === 0 ? [voters] : [voters, outgoing];',
-    to: 'return outgoing.length === 0 ? [voters] : [voters];',
+    from: 'return outgoing.length === 0 ? agreed : Math.min(agreed, agreedAmong(outgoing, reached));',
+    to: 'return outgoing.length === 0 ? agreed : agreed;',
   },
   {
     wrong: 'learners count',
     file: 'quorum.ts',
-    from: 'function votingSets({ voters, outgoing }: RaftConfiguration): readonly (readonly NodeNumber[])[] {\n',
-    to:
-      'function votingSets(all: RaftConfiguration): readonly (readonly NodeNumber[])[] {\n' +
-      '  const { outgoing } = all;\n  const voters = [...all.voters, ...all.learners];\n',
+    from: '  const agreed = agreedAmong(voters, reached);\n',
+    to: '  const agreed = agreedAmong([...voters, ...arguments[0].learners], reached);\n',
   },
   {
     wrong: 'a change goes without joint consensus',

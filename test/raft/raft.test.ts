@@ -5,7 +5,7 @@ import { encodeConfiguration } from '../../src/raft/configuration.ts';
 import { RaftLog } from '../../src/raft/log.ts';
 import type { AppendAnswer, AppendRequest, RaftMessage, SnapshotChunk } from '../../src/raft/message.ts';
 import { Progress } from '../../src/raft/progress.ts';
-import { agreedValue, quorumSize } from '../../src/raft/quorum.ts';
+import { agreedAmong, quorumSize } from '../../src/raft/quorum.ts';
 import { raftSettingsDefault } from '../../src/raft/raft.ts';
 import { promisesMax } from '../../src/raft/ready.ts';
 import type { LogEntry } from '../../src/seam/log-store.ts';
@@ -62,12 +62,14 @@ describe('quorum', () => {
   });
 
   test('the agreed value is what a majority has reached', () => {
-    assert.equal(agreedValue([7]), 7);
-    assert.equal(agreedValue([9, 2]), 2);
-    assert.equal(agreedValue([5, 9, 7]), 7);
-    assert.equal(agreedValue([5, 9, 7, 6]), 6);
-    assert.equal(agreedValue([1, 9, 7, 6, 2]), 6);
-    assert.equal(agreedValue([]), 0, 'nobody agrees on nothing at all');
+    const agreed = (...reached: number[]): number => agreedAmong([...reached.keys()], (voter) => reached[voter] ?? 0);
+    assert.equal(agreed(7), 7);
+    assert.equal(agreed(9, 2), 2);
+    assert.equal(agreed(5, 9, 7), 7);
+    assert.equal(agreed(5, 5, 7), 5);
+    assert.equal(agreed(5, 9, 7, 6), 6);
+    assert.equal(agreed(1, 9, 7, 6, 2), 6);
+    assert.equal(agreed(), 0, 'nobody agrees on nothing at all');
   });
 });
 
@@ -92,7 +94,7 @@ describe('log', () => {
     log.merge(entries([2], 2));
     log.markDurable();
     assert.equal(log.durableIndex, 1);
-    assert.deepEqual(log.takeUnwritten(), { entries: entries([2], 2) });
+    assert.deepEqual(log.takeUnwritten(), { snapshot: undefined, entries: entries([2], 2) });
   });
 
   test('a batch is bounded in entries and bytes, and never empty while there is something', () => {

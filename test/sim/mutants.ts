@@ -79,10 +79,8 @@ const mutants: readonly Mutant[] = [
   {
     wrong: 'learners count',
     file: 'raft/quorum.ts',
-    from: 'function votingSets({ voters, outgoing }: RaftConfiguration): readonly (readonly NodeNumber[])[] {\n',
-    to:
-      'function votingSets(all: RaftConfiguration): readonly (readonly NodeNumber[])[] {\n' +
-      '  const { outgoing } = all;\n  const voters = [...all.voters, ...all.learners];\n',
+    from: '  const agreed = agreedAmong(voters, reached);\n',
+    to: '  const agreed = agreedAmong([...voters, ...arguments[0].learners], reached);\n',
   },
   {
     wrong: 'whoever lost entries votes',
