@@ -2,6 +2,7 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 const root = join(import.meta.dirname, '..', '..');
 
@@ -32,12 +33,18 @@ function plant({ below, tests }: Mutation, { file, from, to }: Mutant): string {
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
   const path = join(folder, below, file);
   const text = readFileSync(path, 'utf8');
-  if (text.split(from).length !== 2) throw new Error(`${below}/${file} does not hold this exactly once: ${from}`);
   writeFileSync(
     path,
     text.replace(from, () => to),
   );
   return folder;
+}
+
+/** Mutants that the sources have outgrown: what they replace is not there exactly once. */
+export function outgrown({ mutants, below }: Mutation): readonly string[] {
+  const isThere = ({ file, from }: Mutant): boolean =>
+    readFileSync(join(root, below, file), 'utf8').split(from).length === 2;
+  return mutants.filter((mutant) => !isThere(mutant)).map(({ wrong }) => wrong);
 }
 
 function isCaught(mutation: Mutation, mutant: Mutant): boolean {
@@ -51,8 +58,14 @@ function isCaught(mutation: Mutation, mutant: Mutant): boolean {
   }
 }
 
-/** Tries the mutants whose name holds the first argument; exit code 1 when one survives, or when there are none. */
-export function tryMutants(mutation: Mutation): void {
+/**
+ * Where the script at `url` was started, tries the mutants whose name holds the first argument; exit code 1 when one
+ * survives, or when there are none.
+ */
+export function tryWhenRun(url: string, mutation: Mutation): void {
+  if (process.argv[1] !== fileURLToPath(url)) return;
+  const old = outgrown(mutation);
+  if (old.length > 0) throw new Error(`the sources do not hold exactly once what these replace: ${old.join('; ')}`);
   const [wanted = ''] = process.argv.slice(2);
   const tried = mutation.mutants.filter(({ wrong }) => wrong.includes(wanted));
   const caught = tried.filter((mutant) => isCaught(mutation, mutant)).length;

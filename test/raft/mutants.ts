@@ -11,7 +11,7 @@
  * alone, so there is no code that could have them.
  */
 import { spawnSync } from 'node:child_process';
-import { type Mutant, tryMutants } from '../house/mutation.ts';
+import { type Mutant, type Mutation, tryWhenRun } from '../house/mutation.ts';
 
 /** A mutant that makes a cluster spin for ever is caught as well. */
 const runMsMax = 120_000;
@@ -66,7 +66,7 @@ const votesAndTerms: readonly Mutant[] = [
     to: '(this.heardAt ?? -Infinity) <= now',
   },
   {
-    wrong: 'whoever was cut off disturbs the leader that the others hear',
+    wrong: 'whoever does not hear the leader that the others hear disturbs it (Cloudflare 2020)',
     file: 'election.ts',
     from: 'return message.isTransfer || !this.hearsLeader(now);',
     to: 'return true;',
@@ -89,8 +89,8 @@ const replication: readonly Mutant[] = [
   {
     wrong: 'entries are acknowledged before they are durable',
     file: 'raft.ts',
-    from: 'this.ready.promise(from, { ...this.replica.onAppend(request), term: this.term });',
-    to: 'this.ready.send(from, { ...this.replica.onAppend(request), term: this.term });',
+    from: 'this.ready.promise(from, this.replica.onAppend(request));',
+    to: 'this.ready.send(from, this.replica.onAppend(request));',
   },
   {
     wrong: 'a leader counts its own entries before they are durable (etcd#14370)',
@@ -159,6 +159,12 @@ const replication: readonly Mutant[] = [
     file: 'log.ts',
     from: 'const last = Math.min(this.committed, this.durable, this.delivered + most);',
     to: 'const last = Math.min(this.committed, this.delivered + most);',
+  },
+  {
+    wrong: 'the commit index is that of the last follower in a list out of order (OpenRaft#1802)',
+    file: 'quorum.ts',
+    from: 'countAtLeast(value, voters, reached) >= majority',
+    to: 'voters.indexOf(voter) >= majority - 1',
   },
   {
     wrong: 'a majority is one too few',
@@ -482,9 +488,11 @@ function verdictOf(folder: string, file: string): string | undefined {
   return verdict;
 }
 
-tryMutants({
+export const mutation: Mutation = {
   mutants,
   below: 'src/raft',
   tests: ['test/raft'],
   fateIn: (folder) => verdictOf(folder, 'raft-random.test.ts') ?? verdictOf(folder, 'scenario.test.ts'),
-});
+};
+
+tryWhenRun(import.meta.url, mutation);

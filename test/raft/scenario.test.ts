@@ -16,6 +16,7 @@
  * | `lose 1 2` | those on their way from 1 to 2 are lost |
  * | `delay 1 2`, `arrive` | those on their way from 1 to 2 are late: they arrive on `arrive` |
  * | `isolate 3`, `heal` | what voter 3 sends and is sent is lost, until `heal` |
+ * | `cut 1 3` | what voters 1 and 3 send each other is lost, until `heal` |
  * | `hold 2`, `finish 2` | writes of voter 2 hang from now on; the one in flight is durable |
  * | `crash 2`, `start 2` | what was not durable is lost |
  * | `damage 2 5` | while voter 2 is down: its disk loses all entries beyond 5, and it knows |
@@ -51,6 +52,8 @@ class Scenario {
   private readonly late: Letter[] = [];
   private genesis = '';
   private readonly isolated = new Set<NodeNumber>();
+  /** Pairs that do not hear each other, the lower number first. */
+  private readonly cuts = new Set<string>();
   private readonly heldDisks = new Set<NodeNumber>();
   private now = 0;
   private lines: string[] = [];
@@ -80,7 +83,11 @@ class Scenario {
       for (const letter of this.late.splice(0)) this.open(letter);
     },
     isolate: ([number]) => this.isolated.add(Number(number)),
-    heal: () => this.isolated.clear(),
+    cut: ([one, other]) => this.cuts.add(pairText(Number(one), Number(other))),
+    heal: () => {
+      this.isolated.clear();
+      this.cuts.clear();
+    },
     hold: ([number]) => this.heldDisks.add(Number(number)),
     finish: ([number]) => this.drive(this.voter(number), (voter) => this.finish(voter)),
     crash: ([number]) => this.voter(number).crash(),
@@ -178,9 +185,13 @@ class Scenario {
 
   private open(letter: Letter): void {
     const voter = this.voter(`${letter.to}`);
-    const isLost = !voter.isUp || this.isolated.has(letter.from) || this.isolated.has(letter.to);
+    const isLost = !voter.isUp || this.isCutOff(letter);
     this.say(isLost ? `lost: ${letterText(letter)}` : letterText(letter));
     if (!isLost) this.drive(voter, () => voter.raft.receive(letter.from, letter.message, this.now));
+  }
+
+  private isCutOff({ from, to }: Letter): boolean {
+    return this.isolated.has(from) || this.isolated.has(to) || this.cuts.has(pairText(from, to));
   }
 
   private sayApplied(self: NodeNumber, entries: string): void {
@@ -239,6 +250,10 @@ function outcomeText(outcome: Proposed | ReadBegun | Refused | TransferBegun): s
     default:
       return unreachable(outcome);
   }
+}
+
+function pairText(one: NodeNumber, other: NodeNumber): string {
+  return `${Math.min(one, other)} ${Math.max(one, other)}`;
 }
 
 function letterText({ from, to, message }: Letter): string {

@@ -6,7 +6,7 @@
  * the night. Ends with exit code 1 when a mutant survives.
  */
 import { spawnSync } from 'node:child_process';
-import { type Mutant, tryMutants } from '../house/mutation.ts';
+import { type Mutant, type Mutation, tryWhenRun } from '../house/mutation.ts';
 
 /** Seeds that a mutant must survive to count as alive, and how many run in one process. */
 const seedsMax = 200;
@@ -28,8 +28,8 @@ const mutants: readonly Mutant[] = [
   {
     wrong: 'an append is answered before it is durable',
     file: 'raft/raft.ts',
-    from: 'this.ready.promise(from, { ...this.replica.onAppend(request), term: this.term });',
-    to: 'this.ready.send(from, { ...this.replica.onAppend(request), term: this.term });',
+    from: 'this.ready.promise(from, this.replica.onAppend(request));',
+    to: 'this.ready.send(from, this.replica.onAppend(request));',
   },
   {
     wrong: 'entries of older terms are committed by counting',
@@ -248,4 +248,6 @@ function firstFailure(folder: string): string | undefined {
   return undefined;
 }
 
-tryMutants({ mutants, below: 'src', tests: [], fateIn: firstFailure });
+export const mutation: Mutation = { mutants, below: 'src', tests: [], fateIn: firstFailure };
+
+tryWhenRun(import.meta.url, mutation);
