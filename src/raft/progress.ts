@@ -24,7 +24,7 @@ export class Progress {
   private transfer: OutgoingSnapshot | undefined;
   private loss: LossId = 0;
   /** The round in which `loss` was heard of: answers to it and those before may be from before the loss. */
-  private lossRound = 0;
+  private lossRound = -1;
 
   /** The commit index that the last append to it carried. */
   toldCommit: LogIndex = 0;
@@ -127,11 +127,11 @@ export class Progress {
   /**
    * Whether an answer is to be believed, told the `lostLog` and the round that it carries; 0 says that the follower has
    * all of it again. A loss that is news takes back all that was known of the follower's log. From then on what it
-   * acknowledged before may not count any more, and such answers may still be on their way; but they echo no round that
-   * began after the loss was heard of.
+   * acknowledged before may not count any more, also when it has all of that again, and such answers may still be on
+   * their way; but they echo no round that began after the loss was heard of.
    */
   believes(lostLog: LossId, answeredRound: number, currentRound: number): boolean {
-    if (lostLog === this.loss) return true;
+    if (lostLog !== 0 && lostLog === this.loss) return true;
     if (answeredRound <= this.lossRound) return false;
     this.loss = lostLog;
     if (lostLog === 0) return true;

@@ -2,7 +2,7 @@ import { assert } from '../assert.ts';
 import type { MonotonicMs, NodeNumber } from '../identity.ts';
 import type { HardState, LogEntry, LogSnapshot, LogWrite } from '../seam/log-store.ts';
 import type { RaftLog } from './log.ts';
-import type { AddressedRaftMessage, RaftMessage } from './message.ts';
+import type { AddressedRaftMessage, AppendAnswer, RaftMessage } from './message.ts';
 import type { Reads, ServableRead } from './reads.ts';
 
 /** Entries in one `committed`: so that whoever applies them can pause between two. */
@@ -137,7 +137,10 @@ export class ReadyQueue {
 
   /** Sends once all that the machine knows now is durable. */
   promise(to: NodeNumber, message: RaftMessage): void {
-    this.hold(to, message, this.savingWrite);
+    const waiting = this.promises.at(-1);
+    const joined = waiting?.addressed.to === to ? inOne(waiting.addressed.message, message) : undefined;
+    if (joined === undefined || waiting?.afterWrite !== this.savingWrite) this.hold(to, message, this.savingWrite);
+    else this.promises.splice(-1, 1, { addressed: { to, message: joined }, afterWrite: waiting.afterWrite });
   }
 
   private hold(to: NodeNumber, message: RaftMessage, afterWrite: number): void {
@@ -155,7 +158,7 @@ export class ReadyQueue {
   take(now: MonotonicMs): RaftReady | undefined {
     const write = this.startWrite(now);
     const promises = this.takePromises(this.writesDurable);
-    const sendNow = promises.length === 0 ? this.messages : [...this.messages, ...promises];
+    const sendNow = this.messages.length === 0 ? promises : [...this.messages, ...promises];
     if (this.messages.length > 0) this.messages = [];
     // Every call into the machine ends here, several for each entry: objects put together of others cost most of it.
     const ready = {
@@ -212,4 +215,16 @@ export class ReadyQueue {
     if (due.length > 0) this.promises = this.promises.filter(({ afterWrite }) => afterWrite > upToWrite);
     return due.map(({ addressed }) => addressed);
   }
+}
+
+/**
+ * Two answers that leave together as one that says both, as many do where a write holds up what comes meanwhile;
+ * nothing when they are of different kinds. What either acknowledges is as durable, and the later round is answered.
+ */
+function inOne(earlier: RaftMessage, later: RaftMessage): AppendAnswer | undefined {
+  if (earlier.kind !== 'append-answer' || later.kind !== 'append-answer') return undefined;
+  if (!earlier.accepted || !later.accepted) return undefined;
+  if (earlier.term !== later.term || earlier.lostLog !== later.lostLog) return undefined;
+  const matchIndex = Math.max(earlier.matchIndex, later.matchIndex);
+  return { ...later, matchIndex, round: Math.max(earlier.round, later.round) };
 }

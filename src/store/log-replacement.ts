@@ -53,8 +53,10 @@ export function replaceLog(
 ): string | undefined {
   try {
     files.makeFolder(folder);
-    const aside = copyLog(files, folder, replacement.snapshot);
     const writer = new WalWriter({ files, folder });
+    // Whoever has it open keeps it from here on, before anything is copied.
+    files.lock(folder).release();
+    const aside = copyLog(files, folder, replacement.snapshot);
     const { damage } = writer.load();
     try {
       writer.write({ ...replacement, entries: [] });

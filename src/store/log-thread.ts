@@ -32,9 +32,10 @@ export class LogThread<Request extends { readonly kind: string; readonly packed?
   ask(request: Request): Promise<ThreadAnswer> {
     return new Promise((resolve, reject) => {
       if (this.ended !== undefined) return reject(this.ended);
+      // First, because it may throw: nobody waits for the answer to what was not handed over.
+      this.hand(request);
       if (this.waiting.length === 0) this.worker.ref();
       this.waiting.push({ resolve, reject });
-      this.hand(request);
     });
   }
 

@@ -52,11 +52,12 @@ export class Mailbox {
   }
 
   /** In the thread: sleeps until it is rung; gives what lies in the box for that, or nothing where a message came. */
-  take(): Uint8Array | undefined {
-    Atomics.wait(this.head, rung, this.taken);
+  take(): Uint8Array<ArrayBuffer> | undefined {
+    // Whoever rings is heard from the moment it counts, and its call may wake this thread a second time, for nothing.
+    while (Atomics.load(this.head, rung) === this.taken) Atomics.wait(this.head, rung, this.taken);
     this.taken = (this.taken + 1) | 0;
     if (Atomics.load(this.head, isFull) === 0 || this.head[ringOf] !== this.taken) return undefined;
-    const request = this.content.slice(0, this.head[byteLength]);
+    const request = Uint8Array.from(this.content.subarray(0, this.head[byteLength]));
     Atomics.store(this.head, isFull, 0);
     return request;
   }

@@ -1,5 +1,5 @@
 /** The thread of the write-ahead log: it answers one request after another and does nothing else. */
-import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { assert, unreachable } from '../assert.ts';
 import type { LogIndex } from '../identity.ts';
 import type { LogSnapshot } from '../seam/log-store.ts';
@@ -34,9 +34,15 @@ const writer = new WalWriter({ files: localFileSystem, folder, segmentBytesMax }
 
 for (let isOpen = true; isOpen; ) {
   const packed = box.take();
-  const request: WalRequest = packed === undefined ? receiveMessageOnPort(port)?.message : { kind: 'write', packed };
+  const request: WalRequest = packed === undefined ? message() : { kind: 'write', packed };
   port.postMessage(answer(request));
   isOpen = request.kind !== 'close';
+}
+
+function message(): WalRequest {
+  const received: { readonly message: WalRequest } | undefined = receiveMessageOnPort(port as MessagePort);
+  assert(received !== undefined, 'a ring without anything in the box is for a message');
+  return received.message;
 }
 
 function answer(request: WalRequest): ThreadAnswer {

@@ -447,6 +447,18 @@ const transfersAndLosses: readonly Mutant[] = [
     to: '',
   },
   {
+    wrong: 'a leader believes what was acknowledged before a loss, once that is made good',
+    file: 'progress.ts',
+    from: 'if (lostLog !== 0 && lostLog === this.loss) return true;',
+    to: 'if (lostLog === this.loss) return true;',
+  },
+  {
+    wrong: 'an answer joins one that leaves before it is durable',
+    file: 'ready.ts',
+    from: 'if (joined === undefined || waiting?.afterWrite !== this.savingWrite) this.hold',
+    to: 'if (joined === undefined || waiting === undefined) this.hold',
+  },
+  {
     wrong: 'a leader believes what was acknowledged before a loss',
     file: 'progress.ts',
     from: '    if (answeredRound <= this.lossRound) return false;\n',

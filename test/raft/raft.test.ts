@@ -291,11 +291,32 @@ describe('a voter', () => {
     assert.equal(one.raft.lastIndex, 4);
   });
 
+  test('answers what came during a write at once, with all that is durable then', () => {
+    const one = voter();
+    one.raft.receive(2, appendRequest({ entries: entries([1]) }), 0);
+    one.takeReadys();
+    const [second, third] = [entries([1], 2), entries([1], 3)];
+    one.raft.receive(2, appendRequest({ previousIndex: 1, previousTerm: 1, round: 2, entries: second }), 0);
+    one.raft.receive(2, appendRequest({ previousIndex: 2, previousTerm: 1, round: 3, entries: third }), 0);
+    one.raft.receive(2, appendRequest({ round: 2, entries: entries([1]) }), 0);
+    assert.deepEqual(one.takeReadys(), []);
+    assert.deepEqual(
+      one.finishWrite(0).map(({ message }) => message),
+      [accepted(1, { round: 1 })],
+    );
+    assert.deepEqual(one.takeReadys(), []);
+    assert.deepEqual(
+      one.finishWrite(0).map(({ message }) => message),
+      [accepted(3, { round: 3 })],
+    );
+  });
+
   test('bounds the promises that wait for a hanging disk', () => {
     const one = voter();
     one.raft.receive(2, appendRequest({}), 0);
     one.takeReadys();
-    for (let round = 2; round < promisesMax + 12; round++) one.raft.receive(2, appendRequest({ round }), 0);
+    const beyond = { previousIndex: 7, previousTerm: 1 };
+    for (let round = 2; round < promisesMax + 12; round++) one.raft.receive(2, appendRequest({ ...beyond, round }), 0);
     one.takeReadys();
     assert.equal(one.raft.dropped, 10);
     one.finishWrite(0);

@@ -191,7 +191,9 @@ export class TestVoter {
     const { index } = this.state;
     if (index <= (this.disk.snapshot?.index ?? 0)) return;
     const configuration = encodeConfiguration(this.raft.configurationAt(index));
-    const term = this.raft.termAt(index) as Term;
+    const term = this.raft.termAt(index);
+    // The log goes on from a leader's snapshot, which is on its way to the disk.
+    if (term === undefined) return;
     const snapshot = {
       index,
       term,

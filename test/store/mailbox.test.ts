@@ -1,7 +1,12 @@
-/** Requests to a thread in memory that both share. The two ends are two views of it here, in one thread. */
+/** Requests to a thread in memory that both share. But for the last test both ends are in one thread here. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 import { Mailbox, mailboxBytesMax } from '../../src/store/mailbox.ts';
+
+const farEnd = new URL('./mailbox-thread.ts', import.meta.url).href;
 
 const bytesOf = (...bytes: readonly number[]): Uint8Array => Uint8Array.from(bytes);
 
@@ -60,4 +65,32 @@ test('the count of rings may wrap round', () => {
     near.ring();
     assert.deepEqual(far.take(), bytesOf(each));
   }
+});
+
+test('a thread that is woken twice for one ring sleeps on', async () => {
+  const near = new Mailbox();
+  const thread = new Worker(
+    `import('tsx/esm/api').then(({ register }) => { register(); return import(${JSON.stringify(farEnd)}); });`,
+    { eval: true, execArgv: [], workerData: near.memory },
+  );
+  const said: unknown[] = [];
+  thread.on('message', (taken) => said.push(taken));
+  const heard = async (count: number): Promise<void> => {
+    while (said.length < count) await once(thread, 'message');
+  };
+  near.put(bytesOf(1));
+  near.ring();
+  await heard(1);
+  // As where whoever rings is taken off its core between counting and calling.
+  const head = new Int32Array(near.memory);
+  for (let call = 0; call < 50; call++) {
+    await sleep(2);
+    Atomics.notify(head, 0);
+  }
+  near.put(bytesOf(2));
+  near.ring();
+  near.ring();
+  await heard(3);
+  assert.deepEqual(said, ['1', '2', 'nothing']);
+  await thread.terminate();
 });
