@@ -338,7 +338,8 @@ export class ControlPane {
     this.signatures.settle(number);
     if (certificate === undefined) return;
     const { directory } = this.membership;
-    const record = directory.admit(certificate, at.wall, number);
+    // By the time of the log: a wrong clock of this node's keeps nobody out whom the pane has admitted.
+    const record = directory.admit(certificate, this.state.at, number);
     directory.declare([...this.state.declarations.values()]);
     if (record === undefined) return;
     if (member.locator !== undefined) directory.locate(member.locator);

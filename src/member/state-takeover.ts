@@ -12,7 +12,7 @@ export function takeOver(state: ControlState, membership: Membership, at: Instan
   for (const number of state.removed.keys()) membership.remove(number, undefined, at);
   directory.declare([...state.declarations.values()]);
   for (const { number, certificate, locator, status, incarnation } of state.members.values()) {
-    const record = certificate === undefined ? directory.get(number) : directory.admit(certificate, at.wall, number);
+    const record = certificate === undefined ? directory.get(number) : directory.admit(certificate, state.at, number);
     if (record === undefined) continue;
     if (locator !== undefined) directory.locate(locator);
     membership.learn(record, status, incarnation, at);

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import type { SimCluster } from '../../src/sim/sim-cluster.ts';
 import { calmLink } from '../../src/sim/sim-network.ts';
 import type { SimNode } from '../../src/sim/sim-node.ts';
-import { host, nodeOf, wholeCluster } from './scene.ts';
+import { host, nodeOf, seenBy, wholeCluster } from './scene.ts';
 
 const yearMs = 365 * 86_400_000;
 
@@ -68,6 +68,23 @@ for (const [where, offMs] of [
       const right = nodeOf(cluster, 'm1').time.wall;
       for (const at of logTimes(cluster)) assert(Math.abs(at - right) < 60_000, `${at - right}`);
     });
+  });
+}
+
+for (const offMs of [-86_400_000, 30 * yearMs]) {
+  test(`a control node whose clock is off by ${offMs / 86_400_000} days knows whom the others admit (seed 2839)`, () => {
+    const cluster = wholeCluster({ members: 1 });
+    const wrong = cluster.control.find((node) => node !== cluster.leader) as SimNode;
+    wrong.clock.wallOffsetMs = offMs;
+    const joiner = cluster.add({ name: 'late', roles: [host] });
+    joiner.start([nodeOf(cluster, 'm1').endpoint]);
+    assert(cluster.runUntil(() => joiner.member !== undefined, 20_000));
+    const isShown = (): boolean => seenBy(wrong).includes('late');
+    assert(cluster.runUntil(isShown, 2_000));
+    wrong.crash();
+    cluster.run(1_000);
+    wrong.start([]);
+    assert(cluster.runUntil(isShown, 2_000), 'after a restart');
   });
 }
 
