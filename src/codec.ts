@@ -43,12 +43,12 @@ export function readWith<T>(codec: Codec<T>, value: unknown): T | undefined {
 
 const same = (value: unknown): unknown => value;
 
-/** An integer, 0 … max (2^53−1 by default). */
-export function uint(max: number = Number.MAX_SAFE_INTEGER): Codec<number> {
+/** An integer, `min` (0 by default) … `max` (2^53−1 by default). */
+export function uint(max: number = Number.MAX_SAFE_INTEGER, min = 0): Codec<number> {
   return {
     write: same,
     read: (value) =>
-      typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= max ? value : malformed(),
+      typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max ? value : malformed(),
   };
 }
 

@@ -85,8 +85,7 @@ export class Member {
     this.outbox = new Outbox();
     this.directory = new Directory(genesis, memory?.digest.charter);
     this.locator = nextLocator(options, at.wall);
-    const { cluster } = genesis;
-    const swim = new Swim({ self: number, settings: options.swim, random, cluster, now: at.now });
+    const swim = new Swim({ self: number, settings: options.swim, random, cluster: genesis.cluster, now: at.now });
     this.membership = new Membership({
       directory: this.directory,
       swim,
@@ -105,6 +104,7 @@ export class Member {
     const parts = { self: number, membership: this.membership, outbox: this.outbox, random, at };
     this.client = new PaneClient({
       ...parts,
+      leads: () => this.pane?.leads === true,
       onAmended: (from, later) => this.charterReader.want(from, later),
       send: (to, message, later) => this.line.send(to, [message], later),
     });

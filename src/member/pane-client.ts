@@ -17,7 +17,7 @@ import type { PaneState } from './effect.ts';
 import type { Membership } from './membership.ts';
 import type { Outbox, Outcome } from './outbox.ts';
 import { PaneContacts } from './pane-contacts.ts';
-import { noQuorum, unknownOutcome } from './pane-refusal.ts';
+import { leadingItself, noQuorum, unknownOutcome } from './pane-refusal.ts';
 import { mayBeDecided, mayRepeat, settles } from './repetition.ts';
 
 export const keepAlivePeriodMs = 10_000;
@@ -92,6 +92,7 @@ export class PaneClient {
   private readonly membership: Membership;
   private readonly outbox: Outbox;
   private readonly random: Random;
+  private readonly leads: () => boolean;
   private readonly onAmended: (from: NodeNumber, at: Instant) => void;
   private readonly send: (to: NodeNumber, message: KeepAlive, at: Instant) => void;
   private readonly view: { -readonly [Field in keyof PaneView]: PaneView[Field] };
@@ -122,6 +123,8 @@ export class PaneClient {
     readonly membership: Membership;
     readonly outbox: Outbox;
     readonly random: Random;
+    /** Whether this node leads the pane itself. */
+    readonly leads: () => boolean;
     /** This control node knows of more amendments. */
     readonly onAmended: (from: NodeNumber, at: Instant) => void;
     readonly send: (to: NodeNumber, message: KeepAlive, at: Instant) => void;
@@ -131,6 +134,7 @@ export class PaneClient {
     this.membership = parts.membership;
     this.outbox = parts.outbox;
     this.random = parts.random;
+    this.leads = parts.leads;
     this.send = parts.send;
     this.onAmended = parts.onAmended;
     this.nextKeepAliveAt = parts.at.now;
@@ -391,7 +395,8 @@ export class PaneClient {
     const first = targets.findIndex((each) => each !== undefined);
     const target = targets[first];
     const left = asking.deadline - at.now;
-    if (left <= 0) asking.then({ ok: false, error: asking.isOpen ? unknownOutcome() : this.giveUp() }, at);
+    if (this.isForItself(asking)) asking.then({ ok: false, error: leadingItself() }, at);
+    else if (left <= 0) asking.then({ ok: false, error: asking.isOpen ? unknownOutcome() : this.giveUp() }, at);
     else if (target === undefined) {
       const retry = (later: Instant): void => this.attempt(asking, this.askOrder(), later);
       this.waiting.push({ retryAt: at.now + askPauseMs, retry });
@@ -401,6 +406,12 @@ export class PaneClient {
       const onOutcome = (outcome: Outcome<T>, later: Instant): void => this.onOutcome(asking, outcome, rest, later);
       this.outbox.ask(target, request, answer, Math.min(left, attemptMs), onOutcome, at);
     }
+  }
+
+  /** Meanwhile this node was elected: whoever asks turns to it, where that cannot have it done twice. */
+  private isForItself({ request, isOpen }: Pick<Asking<unknown>, 'request' | 'isOpen'>): boolean {
+    const isForLeader = request.kind === 'ask-pane' || request.kind === 'read-index';
+    return isForLeader && this.leads() && (mayRepeat(request) || !isOpen);
   }
 
   private onOutcome<T>(asking: Asking<T>, outcome: Outcome<T>, rest: NodeNumber[], at: Instant): void {

@@ -1,9 +1,20 @@
 /** Why the pane did not decide what it was asked for, where the reason is no fault of the asker's. */
 import { HivemindError } from '../error.ts';
+import type { Outcome } from './outbox.ts';
 
 /** Nothing of it was written down here. */
 export function notLeading(): HivemindError {
   return new HivemindError('not-leader', 'This control node does not lead; ask again.');
+}
+
+/** Whoever looked for the leader was elected meanwhile: see `isLedHere`. */
+export function leadingItself(): HivemindError {
+  return new HivemindError('not-leader', 'This control node was elected meanwhile; ask it again.');
+}
+
+/** Whether what was asked of others is to be asked of this node itself by now. */
+export function isLedHere<T>(outcome: Outcome<T>, pane: { readonly leads: boolean } | undefined): boolean {
+  return !outcome.ok && outcome.error.code === 'not-leader' && pane?.leads === true;
 }
 
 export function noLeader(): HivemindError {

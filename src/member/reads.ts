@@ -10,6 +10,7 @@ import type { ControlPane } from './control-pane.ts';
 import type { Membership } from './membership.ts';
 import type { Outbox, Outcome } from './outbox.ts';
 import type { AskPatience, PaneClient } from './pane-client.ts';
+import { isLedHere } from './pane-refusal.ts';
 import type { PaneReply } from './pane-reply.ts';
 
 /** A read that finds no majority is refused after this; a control node that hangs costs a part of it. */
@@ -62,7 +63,8 @@ export class Reads {
   private askLeader(then: Then<LogIndex>, at: Instant): void {
     const { pane, client } = this.parts;
     const onOutcome = (outcome: Outcome<{ readonly index: LogIndex }>, later: Instant): void => {
-      if (!outcome.ok) then(outcome, later);
+      if (isLedHere(outcome, pane)) this.index(then, later);
+      else if (!outcome.ok) then(outcome, later);
       else if (pane === undefined) then({ ...outcome, value: outcome.value.index }, later);
       else pane.reads.reached(outcome.value.index, (reply, last) => then(this.own(reply), last), later);
     };

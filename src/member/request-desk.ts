@@ -32,7 +32,7 @@ import type { Directory } from './directory.ts';
 import type { Membership } from './membership.ts';
 import type { Outbox, Outcome } from './outbox.ts';
 import { askAttemptMs, type PaneClient } from './pane-client.ts';
-import { noLeader, noQuorum } from './pane-refusal.ts';
+import { isLedHere, noLeader, noQuorum } from './pane-refusal.ts';
 import type { PaneReply } from './pane-reply.ts';
 import { readPatience } from './reads.ts';
 
@@ -191,7 +191,11 @@ export class RequestDesk {
     } else if (hops >= hopsMax) {
       then({ ok: false, error: noLeader() }, at);
     } else if (pane === undefined || from === number) {
-      client.ask(passedOn, decided, onDecided, at);
+      const onOutcome = (outcome: Outcome<{ readonly index: LogIndex }>, later: Instant): void => {
+        if (isLedHere(outcome, pane)) this.askPane(from, ask, hops, then, later);
+        else onDecided(outcome, later);
+      };
+      client.ask(passedOn, decided, onOutcome, at);
     } else {
       this.toLeader(pane, passedOn, decided, onDecided, at);
     }

@@ -28,7 +28,7 @@ import {
 import type { WallMs } from '../identity.ts';
 import type { RaftMessage } from '../raft/message.ts';
 import type { SwimMessage, Update } from '../swim/message.ts';
-import { counter, incarnation, nodeNumber, nonce } from './fields.ts';
+import { counter, incarnation, nodeNumber, nodeNumberOrNone, nonce } from './fields.ts';
 import { raftMessage } from './raft.ts';
 import { slice } from './slice.ts';
 
@@ -75,7 +75,7 @@ const viewChanges: Codec<ViewChanges> = record<ViewChanges>({
 export const paneHealth: Codec<PaneHealth> = record<PaneHealth>({
   state: word('healthy', 'degraded'),
   since: counter,
-  leader: nodeNumber,
+  leader: nodeNumberOrNone,
   silent: list(record<SilentControlNode>({ number: nodeNumber, since: counter }), silentControlNodesMax),
   voting: word(...votings),
 });

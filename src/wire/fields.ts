@@ -6,7 +6,10 @@ import { isLabel, labelCharactersMax, nodeNumberMax } from '../identity.ts';
 
 export const incarnationMax = 0xffff_ffff;
 
-export const nodeNumber: Codec<number> = uint(nodeNumberMax);
+/** Somebody's: nobody has 0. */
+export const nodeNumber: Codec<number> = uint(nodeNumberMax, 1);
+/** Somebody's, or 0 for nobody's. */
+export const nodeNumberOrNone: Codec<number> = uint(nodeNumberMax);
 export const incarnation: Codec<number> = uint(incarnationMax);
 export const nonce: Codec<number> = uint(0xffff_ffff);
 /** Log indexes, terms, seqs, milliseconds since 1970: no more than what is signed and hashed can hold. */

@@ -34,7 +34,16 @@ import type { LogEntry } from '../seam/log-store.ts';
 import type { Slice } from '../swim/slice.ts';
 import { charterChange, joinRequestBytesMax, sessionId, share } from './command.ts';
 import { paneHealth } from './datagram.ts';
-import { counter, incarnation, label, labelOrEmpty, nodeNumber, publicKey, signature } from './fields.ts';
+import {
+  counter,
+  incarnation,
+  label,
+  labelOrEmpty,
+  nodeNumber,
+  nodeNumberOrNone,
+  publicKey,
+  signature,
+} from './fields.ts';
 import { entry, raftMessage } from './raft.ts';
 import { slice } from './slice.ts';
 
@@ -285,7 +294,7 @@ export const peerRequest: Codec<PeerRequest> = variants<PeerRequest>({
   'config-sync': [7, { role: label, hash: fixedBytes(16), held: list(heldSeq, configsPerRoleMax), ownOnly: bool }],
   role: [8, { role: label, body: bytes(rolePayloadBytesMax) }],
   reach: [9, {}],
-  members: [10, { from: nodeNumber, name: labelOrEmpty, atLeast: counter }],
+  members: [10, { from: nodeNumberOrNone, name: labelOrEmpty, atLeast: counter }],
   'role-members': [11, { role: label }],
   config: [12, { role: label, owner: nodeNumber }],
   charter: [13, { length: counter }],
@@ -294,7 +303,7 @@ export const peerRequest: Codec<PeerRequest> = variants<PeerRequest>({
 
 export const peerPost: Codec<PeerPost> = variants<PeerPost>({
   raft: [1, { message: raftMessage, wall: counter }],
-  share: [2, { number: nodeNumber, statement: word('admit', 'remove', 'control-set', 'epoch'), share }],
+  share: [2, { number: nodeNumberOrNone, statement: word('admit', 'remove', 'control-set', 'epoch'), share }],
   configs: [3, { configs: list(config, configsPerRoleMax) }],
   removal: [4, { certificate: bytes(1_000) }],
 });
@@ -367,7 +376,7 @@ const replacementStatus: Codec<ReplacementStatus> = record<ReplacementStatus>({
   number: nodeNumber,
   since: counter,
   dueAt: counter,
-  successor: nodeNumber,
+  successor: nodeNumberOrNone,
   obstacle: word(...replacementObstacles),
 });
 export const paneStatus: Codec<PaneStatus> = record<PaneStatus>({
@@ -382,7 +391,7 @@ export const paneStatus: Codec<PaneStatus> = record<PaneStatus>({
 });
 export const memberPage: Codec<MemberPage> = record<MemberPage>({
   members: list(memberLine, memberPageMax),
-  next: nodeNumber,
+  next: nodeNumberOrNone,
   size: counter,
 });
 export const roleMembers: Codec<{ readonly numbers: readonly NodeNumber[] }> = record({

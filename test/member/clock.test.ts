@@ -72,7 +72,7 @@ for (const [where, offMs] of [
 }
 
 for (const offMs of [-86_400_000, 30 * yearMs]) {
-  test(`a control node whose clock is off by ${offMs / 86_400_000} days knows whom the others admit (seed 2839)`, () => {
+  test(`a control node whose clock is off by ${offMs / 86_400_000} days knows all members (seed 2839)`, () => {
     const cluster = wholeCluster({ members: 1 });
     const wrong = cluster.control.find((node) => node !== cluster.leader) as SimNode;
     wrong.clock.wallOffsetMs = offMs;

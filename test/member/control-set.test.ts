@@ -119,6 +119,27 @@ describe('a node that joins with the role control', () => {
   });
 });
 
+test('whoever is left of two control nodes, and asks for something before it leads, gets it then', () => {
+  const cluster = wholeCluster({ controlNodes: 2, members: 1 });
+  const [one, other] = cluster.control as readonly [SimNode, SimNode];
+  const [leader, left] = cluster.leader === one ? [one, other] : [other, one];
+  const change = { kind: 'control-set', numbers: [left.number], base: 0 } as const;
+  cluster.ask(left, { kind: 'amend', change });
+  assert(cluster.runUntil(() => left.member?.directory.controlNumbers().length === 1, 20_000));
+  leader.crash();
+  const told: string[] = [];
+  cluster.ask(left, { kind: 'remove', number: leader.number }, (outcome) => {
+    told.push(outcome.ok ? 'decided' : outcome.error.message);
+  });
+  cluster.readConsistently(left, (outcome) => told.push(outcome.ok ? 'read' : outcome.error.message));
+  assert(
+    cluster.runUntil(() => left.member?.pane?.leads === true, 10_000),
+    'it leads',
+  );
+  cluster.run(1_000);
+  assert.deepEqual(told.sort(), ['decided', 'read']);
+});
+
 test('a member that was away while all control nodes were exchanged finds the new ones', () => {
   const cluster = wholeCluster({ members: 3, seed: 4 });
   const [fourth, fifth] = [joined(cluster, 'c4'), joined(cluster, 'c5')];

@@ -31,6 +31,7 @@ class Line {
       membership: this.membership,
       outbox: this.outbox,
       random: seededRandom(1),
+      leads: () => false,
       onAmended: () => {},
       send: () => {},
       at: this.at,

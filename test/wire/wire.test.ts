@@ -377,3 +377,15 @@ describe('a keep-alive’s answer', () => {
     assert(bytesOf({ updates, removed: most(changesMax), admitted: most(changesMax) }) <= bodyBytesMax);
   });
 });
+
+test("nobody's number, 0, is refused wherever somebody's belongs", () => {
+  const changes: ViewChanges = { reaches: 5, updates: [], removed: [], admitted: [], slice: undefined, resync: false };
+  const common = { kind: 'keep-alive-answer', nonce: 1, charter: 0, logIndex: 5, health, size: 5 } as const;
+  const isRead = (wrong: Partial<ViewChanges>): boolean =>
+    decodeDatagramBody(encodeDatagramBody([{ ...common, changes: { ...changes, ...wrong } }])) !== undefined;
+  assert(isRead({ removed: [1] }));
+  assert(!isRead({ removed: [0] }));
+  assert(!isRead({ admitted: [0] }));
+  assert(!isRead({ updates: [{ number: 0, incarnation: 1, status: 'down' }] }));
+  assert.equal(decodeRequest(encodeRequest({ kind: 'facts', numbers: [0] })), undefined);
+});
