@@ -10,9 +10,14 @@
 import { ByteReader, ByteWriter, equalBytes } from '../bytes.ts';
 import { amendmentsMax } from '../certificate/charter.ts';
 import type { ControlNode, Genesis } from '../certificate/genesis.ts';
-import { type RoleDeclaration, relatedRolesMax, verifyJoinRequest } from '../certificate/join-request.ts';
+import {
+  type JoinRequest,
+  type RoleDeclaration,
+  relatedRolesMax,
+  verifyJoinRequest,
+} from '../certificate/join-request.ts';
 import { recoveryIn } from '../certificate/recovery.ts';
-import { decodeStatement, encodeStatement, type Statement } from '../certificate/statement.ts';
+import { type AdmitStatement, decodeStatement, encodeStatement, type Statement } from '../certificate/statement.ts';
 import { publicKeyBytes, sha256 } from '../crypto.ts';
 import { rolesPerNodeMax } from '../identity.ts';
 import { declarationsMax, membersMax, tokensMax } from './admission-policy.ts';
@@ -227,7 +232,7 @@ class StateReader extends ByteReader {
     const request = verifyJoinRequest(this.bytes(), cluster, genesisHash);
     const since = this.u48();
     if (statement?.kind !== 'admit' || request === undefined) return undefined;
-    return equalBytes(statement.signingKey, request.signingKey) ? { statement, request, since } : undefined;
+    return isAskedFor(statement, request) ? { statement, request, since } : undefined;
   }
 
   private amending(): PendingAmendment | undefined {
@@ -268,6 +273,13 @@ class StateReader extends ByteReader {
     });
     return { forgottenTo, records };
   }
+}
+
+/** This node may be asked to sign it, and a snapshot is one control node's word: the joiner asked for all of it. */
+function isAskedFor(statement: AdmitStatement, request: JoinRequest): boolean {
+  const { name, signingKey, exchangeKey, roles } = statement;
+  const areItsKeys = equalBytes(signingKey, request.signingKey) && equalBytes(exchangeKey, request.exchangeKey);
+  return areItsKeys && name === request.name && roles.join() === request.roles.map((role) => role.name).join();
 }
 
 function statementIn(certificate: Uint8Array): Statement | undefined {

@@ -4,8 +4,9 @@
  * simply starts to collect.
  */
 import { unreachable } from '../assert.ts';
+import { equalBytes } from '../bytes.ts';
 import { type ControlSet, majorityOf, type Share, signShare, verifyShare } from '../certificate/certificate.ts';
-import type { Statement } from '../certificate/statement.ts';
+import type { ControlSetStatement, Statement } from '../certificate/statement.ts';
 import type { Command } from '../control/command.ts';
 import type { SigningKey } from '../crypto.ts';
 import type { MonotonicMs, NodeNumber } from '../identity.ts';
@@ -104,8 +105,18 @@ export class Signatures {
     this.shares.set(subject, collected.set(share.signer, share));
   }
 
+  /** A snapshot is one control node's word: who is to sign from now on has a certificate that a majority signed. */
+  private areMembers({ nodes }: ControlSetStatement): boolean {
+    return nodes.every(({ number, signingKey, exchangeKey }) => {
+      const known = this.directory.get(number);
+      if (known === undefined) return false;
+      return equalBytes(known.signingKey, signingKey) && equalBytes(known.exchangeKey, exchangeKey);
+    });
+  }
+
   private offer(statement: Statement, leader: NodeNumber | undefined): void {
     if (this.setFor(statement)?.signingKeys.has(this.self) !== true) return;
+    if (statement.kind === 'control-set' && !this.areMembers(statement)) return;
     const target = leader === undefined ? undefined : this.directory.target(leader);
     if (leader !== this.self && target === undefined) return;
     const share = signShare(this.key, this.self, statement);

@@ -92,7 +92,7 @@ describe('an admission', () => {
     for (const wrong of [
       { ...first, signer: 2 },
       { ...second, signer: 4 },
-      { ...second, signer: 0 },
+      { ...second, signer: 99 },
       other,
       stranger,
       first,

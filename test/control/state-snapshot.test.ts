@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { concatBytes, toHex, utf8 } from '../../src/bytes.ts';
 import { assembleCertificate } from '../../src/certificate/certificate.ts';
+import type { AdmitStatement } from '../../src/certificate/statement.ts';
 import { membersMax } from '../../src/control/admission-policy.ts';
 import { admittedMember, returnsMax } from '../../src/control/admitted-member.ts';
 import { sessionsMax, turnsKept } from '../../src/control/client-sessions.ts';
@@ -100,6 +101,22 @@ describe('a snapshot of the state', () => {
     forged[forged.length - 1] = (forged.at(-1) as number) ^ 1;
     pane.state.putPending({ ...admission, request: { ...admission.request, bytes: forged } });
     assert.equal(decodeState(encodeState(pane.state), pane.founders.genesis, pane.founders.hash), undefined);
+  });
+
+  test('has no pending admission to anything but what its joiner asked for', () => {
+    const pane = new Pane();
+    pane.change(pane.begin());
+    const [admission] = pane.state.pending.values();
+    assert(admission !== undefined);
+    const { founders, state } = pane;
+    const isRead = (changes: Partial<AdmitStatement>): boolean => {
+      state.putPending({ ...admission, statement: { ...admission.statement, ...changes } });
+      return decodeState(encodeState(state), founders.genesis, founders.hash) !== undefined;
+    };
+    assert(isRead({}));
+    for (const changes of [{ name: 'other' }, { roles: ['control'] }, { exchangeKey: filled(32, 9) }]) {
+      assert(!isRead(changes), Object.keys(changes)[0]);
+    }
   });
 
   test('of ten thousand members takes less than 16 MiB and half a second each way', (context) => {

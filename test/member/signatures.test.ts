@@ -2,10 +2,36 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { signShare } from '../../src/certificate/certificate.ts';
-import type { RemoveStatement } from '../../src/certificate/statement.ts';
+import type { ControlKeys, ControlSetStatement, RemoveStatement } from '../../src/certificate/statement.ts';
 import { Outbox } from '../../src/member/outbox.ts';
 import { Signatures, shareRepeatMs } from '../../src/member/signatures.ts';
+import type { SimNode } from '../../src/sim/sim-node.ts';
+import { exchangeKey, signingKey } from '../certificate/cluster.ts';
 import { nodeOf, wholeCluster } from './scene.ts';
+
+test('a control set is signed only where all in it are members under those keys', () => {
+  const cluster = wholeCluster({ members: 1 });
+  const [c1, c2, m1] = [nodeOf(cluster, 'c1'), nodeOf(cluster, 'c2'), nodeOf(cluster, 'm1')];
+  const { directory } = c1.member?.membership ?? assert.fail();
+  const keysOf = ({ number, name, signingKey, exchangeKey }: SimNode): ControlKeys => {
+    return { number, name, signingKey: signingKey.publicKey, exchangeKey: exchangeKey.publicKey };
+  };
+  const isSigned = (...nodes: readonly ControlKeys[]): boolean => {
+    const outbox = new Outbox();
+    const signatures = new Signatures({ key: c1.signingKey, self: 1, directory, outbox });
+    const place = { amendment: 1, previous: directory.charter.head, nextNumber: 9 };
+    const statement: ControlSetStatement = {
+      ...{ kind: 'control-set', cluster: directory.cluster, epoch: 1, controlSet: 0, ...place },
+      nodes,
+    };
+    signatures.want(statement, 2, { now: 0, wall: 0 });
+    return outbox.take().length > 0;
+  };
+  assert(isSigned(keysOf(c1), keysOf(c2), keysOf(m1)));
+  assert(!isSigned(keysOf(c1), keysOf(c2), { ...keysOf(m1), signingKey: signingKey(0x77).publicKey }));
+  assert(!isSigned(keysOf(c1), keysOf(c2), { ...keysOf(m1), exchangeKey: exchangeKey(0x77) }));
+  assert(!isSigned(keysOf(c1), keysOf(c2), { ...keysOf(m1), number: 99 }));
+});
 
 test('nothing is signed while nobody leads; then the leader is given a share until it is settled', () => {
   const node = nodeOf(wholeCluster({ members: 1 }), 'c1');
