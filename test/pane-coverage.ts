@@ -1,6 +1,7 @@
 /**
  * How much of the control pane's foundations their tests reach: `npm run coverage:pane` runs those of src/raft and
- * src/store, prints how many branches of each file were taken and where one was not, and fails below 95 of 100.
+ * src/store, prints how many branches of each file were taken and where one was not, and fails below 95 of 100, or
+ * where a function is never called: V8 counts all of it as one branch, however long it is.
  *
  * It reads what V8 wrote down and follows the source maps, because Node 20 names the lines of what tsx made of a file.
  * A branch is a block that V8 counts. The end of a switch in `unreachable` is none: the compiler proves that it is not.
@@ -14,6 +15,8 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const folders = ['raft', 'store'];
 const leastShare = 0.95;
+/** Called from the floor above alone, whose own tests are not run here: Voters asks it before it begins a change. */
+const calledFromAbove: ReadonlySet<string> = new Set(['objectionTo']);
 
 const root = join(import.meta.dirname, '..');
 
@@ -24,9 +27,16 @@ interface Block {
   readonly count: number;
 }
 
+interface Callable {
+  /** Empty for one that has no name of its own. */
+  readonly functionName: string;
+  /** The first one is all of it. */
+  readonly ranges: readonly [Block, ...Block[]];
+}
+
 /** What one process or thread wrote when it ended. */
 interface Dump {
-  readonly result: readonly { readonly url: string; readonly functions: readonly { readonly ranges: Block[] }[] }[];
+  readonly result: readonly { readonly url: string; readonly functions: readonly Callable[] }[];
   readonly 'source-map-cache'?: Readonly<Record<string, { readonly lineLengths: number[]; data: SourceMapPayload }>>;
 }
 
@@ -34,10 +44,12 @@ interface FileCoverage {
   readonly branches: number;
   /** Counted from 0. */
   readonly missedLines: readonly number[];
+  /** Functions that are never called, each with its line. */
+  readonly uncalled: readonly string[];
 }
 
 /** Of a file that no test loads. */
-const nothing: FileCoverage = { branches: 0, missedLines: [] };
+const nothing: FileCoverage = { branches: 0, missedLines: [], uncalled: [] };
 
 /** Whether all passed; what they said comes out only when not. */
 function runTests(coverageFolder: string): boolean {
@@ -63,12 +75,31 @@ function coverageOf(url: string, dumps: readonly Dump[]): FileCoverage {
     .filter((block) => !seen.some((blocks) => countOf(block, blocks) > 0))
     .map((block) => lineOf(block.startOffset));
   const missedLines = missed.filter((line) => !isUnreachable(source, line)).sort((a, b) => a - b);
-  return { branches: all.size - (missed.length - missedLines.length), missedLines };
+  const uncalled = uncalledIn(dumps, url)
+    .map(({ functionName, ranges: [{ startOffset }] }) => ({ functionName, line: lineOf(startOffset) }))
+    .filter(({ functionName, line }) => !calledFromAbove.has(functionName) && !isPlaceholder(source, line))
+    .map(({ functionName, line }) => `${functionName || 'a function'} (line ${line + 1})`);
+  return { branches: all.size - (missed.length - missedLines.length), missedLines, uncalled };
 }
 
-function blocksIn({ result }: Dump, url: string): readonly Block[] {
-  const functions = result.find((script) => script.url === url)?.functions ?? [];
-  return functions.flatMap(({ ranges }) => ranges);
+function functionsIn({ result }: Dump, url: string): readonly Callable[] {
+  return result.find((script) => script.url === url)?.functions ?? [];
+}
+
+function blocksIn(dump: Dump, url: string): readonly Block[] {
+  return functionsIn(dump, url).flatMap(({ ranges }) => ranges);
+}
+
+function uncalledIn(dumps: readonly Dump[], url: string): readonly Callable[] {
+  const seen = new Map<string, Callable>();
+  const called = new Set<string>();
+  for (const each of dumps.flatMap((dump) => functionsIn(dump, url))) {
+    const [{ startOffset, endOffset, count }] = each.ranges;
+    const place = `${startOffset} ${endOffset}`;
+    seen.set(place, each);
+    if (count > 0) called.add(place);
+  }
+  return [...seen].filter(([place]) => !called.has(place)).map(([, each]) => each);
 }
 
 /** Another process may not have told this block from the one around it: then both were entered as often. */
@@ -95,6 +126,11 @@ function isUnreachable(source: readonly string[], line: number): boolean {
   return source[line]?.trim() === 'default:' && source[line + 1]?.includes('unreachable(') === true;
 }
 
+/** One that does nothing stands where none is wanted: that it is not called is as good. */
+function isPlaceholder(source: readonly string[], line: number): boolean {
+  return source[line]?.includes('() => {}') === true;
+}
+
 /** Types leave nothing that could run. */
 function isTypesAlone(path: string): boolean {
   return !/^(export )?(const|let|function|class|async) /m.test(readFileSync(path, 'utf8'));
@@ -115,9 +151,11 @@ function report(folder: string, dumps: readonly Dump[]): boolean {
   for (const path of readdirSync(inside).map((name) => join(inside, name))) {
     const url = pathToFileURL(path).href;
     if (!loaded.has(url) && isTypesAlone(path)) continue;
-    const { branches, missedLines } = loaded.has(url) ? coverageOf(url, dumps) : nothing;
+    const { branches, missedLines, uncalled } = loaded.has(url) ? coverageOf(url, dumps) : nothing;
     const detail = missedLines.length === 0 ? '' : `: not at line ${missedLines.map((line) => line + 1).join(', ')}`;
     tell(relative(root, path), branches, missedLines.length, detail);
+    for (const name of uncalled) process.stdout.write(`✖ ${relative(root, path)}: ${name} is never called\n`);
+    if (uncalled.length > 0) sum.isEnough = false;
     sum.branches += branches;
     sum.missed += missedLines.length;
   }

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { NodeFolder } from '../../cli/agent/node-folder.ts';
 import { readSnapshot } from '../../src/store/snapshot-file.ts';
 import { tinyDisk } from '../store/tiny-disk.ts';
@@ -16,18 +15,26 @@ test('what a node has to remember waits for room while the disk is full, and end
   const bytes = Buffer.alloc(50_000, 7);
   let isRemembered = false;
   const told: boolean[] = [];
-  const remembered = folder
-    .remember(bytes, (isFull) => told.push(isFull))
-    .then(() => {
-      isRemembered = true;
+  let onTold = (): void => {};
+  const wasTold = new Promise<void>((resolve) => {
+    onTold = resolve;
+  });
+  const remembering = async (): Promise<void> => {
+    await folder.remember(bytes, (isFull) => {
+      told.push(isFull);
+      onTold();
     });
-  await sleep(300);
-  assert(!isRemembered, 'it waits');
-  rmSync(filler);
+    isRemembered = true;
+  };
   // The wait itself keeps no process alive.
   const alive = setTimeout(() => {}, 20_000);
+  t.after(() => clearTimeout(alive));
+  const remembered = remembering();
+  await Promise.race([wasTold, remembered]);
+  assert.deepEqual(told, [true]);
+  assert(!isRemembered, 'it waits');
+  rmSync(filler);
   await remembered;
-  clearTimeout(alive);
   assert.deepEqual(told, [true, false]);
   assert.deepEqual((await readSnapshot(path)).bytes, new Uint8Array(bytes));
 });

@@ -50,10 +50,12 @@ function read(times: readonly [number, number], to: number, change: Partial<Read
 }
 
 function history(change: Partial<History> = {}): History {
+  const { logs = [held('c1', log), held('c2', log, 3)] } = change;
   return {
     operations: appends,
     archive: held('the archive', log),
-    logs: [held('c1', log), held('c2', log, 3)],
+    control: logs.map(({ node }) => node),
+    logs,
     members: { decided: ['a', 'b'], seen: new Map([['a', ['b', 'a']]]) },
     ...change,
   };
@@ -109,7 +111,7 @@ describe('a history without a fault', () => {
   test('may have old reads, whole and in part, unless the newest was asked for', () => {
     const old = read([60, 70], 2, { isConsistent: false });
     const part = read([60, 70], 5, { from: 2, most: 2, entries: log.slice(1, 3) });
-    const behindForgotten = read([60, 70], 5, { from: 1, entries: log.slice(2) });
+    const behindForgotten = read([60, 70], 5, { from: 3, entries: log.slice(2) });
     assert.deepEqual(checkHistory(history({ operations: [...appends, old, part, behindForgotten] })), []);
   });
 });
@@ -211,6 +213,20 @@ describe('a read', () => {
     breaks('a read leaves nothing out', read([60, 70], 5, { entries: log.filter(({ index }) => index !== 3) }));
   });
 
+  test('begins too late', () => {
+    breaks('a read leaves nothing out', read([60, 70], 5, { entries: log.slice(3) }));
+  });
+
+  test('follows another one and passes over what comes next', () => {
+    const page = (from: number, entries: readonly ChainedEntry[]): Read =>
+      read([60, 70], 5, { isConsistent: false, from, most: entries.length, entries });
+    breaks('a read leaves nothing out', page(1, log.slice(0, 2)), page(3, log.slice(4)));
+  });
+
+  test('is empty where there is something', () => {
+    breaks('a read leaves nothing out', read([60, 70], 5, { from: 3, entries: [] }));
+  });
+
   test('ends too early', () => {
     breaks('a read leaves nothing out', read([60, 70], 5, { entries: log.slice(0, 4) }));
   });
@@ -229,6 +245,17 @@ describe('the logs of control nodes', () => {
 
   test('end at different entries', () => {
     assertBreaks('all logs reach as far', history({ logs: [held('c1', log), held('c2', log.slice(0, 4))] }));
+  });
+
+  test('all end before the archive does', () => {
+    const logs = [held('c1', log.slice(0, 3)), held('c2', log.slice(0, 3))];
+    assertBreaks('all logs reach as far', history({ logs }));
+  });
+
+  test('are missing, of one control node or of all', () => {
+    const control = ['c1', 'c2'];
+    assertBreaks('each control node has a log', history({ control, logs: [held('c1', log)] }));
+    assertBreaks('each control node has a log', history({ control, logs: [] }));
   });
 
   test('lack an entry in the middle', () => {

@@ -18,6 +18,7 @@ export type Rule =
   | 'a consistent read has all that was known before it'
   | 'a read shows what the log holds'
   | 'a read leaves nothing out'
+  | 'each control node has a log'
   | 'a log has no gap'
   | 'all logs are the same'
   | 'all logs reach as far'
@@ -57,7 +58,7 @@ class Findings {
 // — the log —
 
 /** All that anybody holds, from entry 1 on: the archive, and what the longest log has behind it. */
-function wholeLog({ archive, logs }: History, found: Findings): readonly ChainedEntry[] {
+function wholeLog({ archive, control, logs }: History, found: Findings): readonly ChainedEntry[] {
   const whole: ChainedEntry[] = [];
   for (const log of [archive, ...logs]) {
     checkGaps(log, found);
@@ -67,7 +68,11 @@ function wholeLog({ archive, logs }: History, found: Findings): readonly Chained
     }
     for (const entry of log.entries) join(whole, entry, log, found);
   }
-  const last = Math.max(0, ...logs.map(lastIndexOf));
+  for (const name of control) {
+    if (!logs.some(({ node }) => node === name)) found.add('each control node has a log', `${name} has none.`);
+  }
+  // The archive counts: what all control nodes lost together, it alone still has.
+  const last = Math.max(...[archive, ...logs].map(lastIndexOf));
   for (const log of logs) {
     const reached = lastIndexOf(log);
     if (reached < last) found.add('all logs reach as far', `${log.node} ends at ${reached}, another one at ${last}.`);
@@ -177,19 +182,17 @@ function checkRead(read: Read, log: readonly Entry[], found: Findings): void {
     const sentence = `${node} said that ${commitIndex} entries are decided; there are ${log.length}.`;
     found.add('a read shows what the log holds', sentence);
   }
-  // What comes first may be forgotten; then the page begins later.
-  const first = Math.max(from, entries[0]?.index ?? from);
   entries.forEach((entry, position) => {
     const held = log[entry.index - 1];
     if (held === undefined || !isSame(entry, held)) {
       const is = held === undefined ? 'nothing' : shown(held);
       found.add('a read shows what the log holds', `${node} showed ${shown(entry)} where there is ${is}.`);
     }
-    if (entry.index !== first + position) {
-      found.add('a read leaves nothing out', `${node} showed ${entry.index} in the place of ${first + position}.`);
+    if (entry.index !== from + position) {
+      found.add('a read leaves nothing out', `${node} showed ${entry.index} in the place of ${from + position}.`);
     }
   });
-  const reached = first + entries.length - 1;
+  const reached = from + entries.length - 1;
   if (entries.length < most && reached < commitIndex) {
     found.add('a read leaves nothing out', `${node} showed entries up to ${reached}, of ${commitIndex} decided.`);
   }

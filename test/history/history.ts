@@ -36,6 +36,7 @@ export interface Read extends Operation {
   readonly node: string;
   /** Asked for as the newest there is; else it may be as old as the node likes. */
   readonly isConsistent: boolean;
+  /** The first entry that the page has to show: what was asked for, less what the node says that nobody can have. */
   readonly from: number;
   /** So many entries were asked for at most. */
   readonly most: number;
@@ -64,6 +65,8 @@ export interface History {
   readonly operations: readonly (Append | Read)[];
   /** What was copied from the log while it grew, from entry 1 on: control nodes forget theirs. */
   readonly archive: HeldLog;
+  /** Who has to have a log, by name. */
+  readonly control: readonly string[];
   /** The logs of all control nodes, once nothing is asked for any more and all are in touch. */
   readonly logs: readonly HeldLog[];
   readonly members: {

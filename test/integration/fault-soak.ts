@@ -15,9 +15,16 @@ const controlDefault = 5;
 const seedLimit = 1_000_000;
 const minuteMs = 60_000;
 
-const [minutes = minutesDefault, seed = Math.floor(Math.random() * seedLimit), control = controlDefault] = process.argv
-  .slice(2)
-  .map(Number);
+const words = process.argv.slice(2);
+const [minutes = minutesDefault, seed = Math.floor(Math.random() * seedLimit), control = controlDefault] =
+  words.map(Number);
+const isSound = Number.isFinite(minutes) && minutes > 0 && [seed, control].every(Number.isSafeInteger) && control > 0;
+if (!isSound || words.length > 3 || words.includes('')) {
+  console.error(
+    `“${words.join(' ')}” is not what a run takes: give MINUTES, SEED and CONTROL as numbers, as in 5 7 3.`,
+  );
+  process.exit(1);
+}
 const why = await whyNoNetwork();
 if (why !== false) {
   console.error(why);

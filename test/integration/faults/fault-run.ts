@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { seededRandom } from '../../../src/seam/random.ts';
 import { checkHistory } from '../../history/check.ts';
-import type { HeldLog, History } from '../../history/history.ts';
+import type { History } from '../../history/history.ts';
 import { until } from '../processes.ts';
 import { Clients } from './clients.ts';
 import { FaultCluster } from './fault-cluster.ts';
@@ -11,9 +11,12 @@ import { Guests } from './guests.ts';
 import { LogCopy } from './held-log.ts';
 import { Lines } from './lines.ts';
 import { Mischief } from './mischief.ts';
+import { longRunMs, tooLittle } from './run-minimum.ts';
 
 const copyPauseMs = 300;
 const copyPageEntries = 1_000;
+/** In the end all logs are copied again, so often at most, while something is still decided. */
+const copyRoundsMax = 5;
 const askMs = 5_000;
 /** Whole again after the last fault: elections, convictions taken back, a log to catch up with. */
 const wholeMs = 120_000;
@@ -75,7 +78,7 @@ class FaultRun {
     const copying = this.copyWhileItGrows();
     this.clients.begin(seed);
     this.guests.begin(seed);
-    const done = this.mischief.run(seed);
+    const done = this.mischief.run(seed, forMs >= longRunMs);
     await sleep(forMs);
     this.mischief.end();
     await done;
@@ -160,20 +163,25 @@ class FaultRun {
 
   private async history(): Promise<History> {
     const { control, residents } = this.cluster;
-    const logs: HeldLog[] = [];
-    for (const name of control) {
-      const copy = new LogCopy(name, (text) => this.wishes().has(text));
-      await this.copyToEnd(copy, name);
-      logs.push(copy.held);
-    }
-    await this.copyToEnd(this.archive, control[0] as string);
+    const copies = new Map(control.map((name) => [name, new LogCopy(name, (text) => this.wishes().has(text))]));
+    await this.copyAllToEnd(copies);
+    const logs = [...copies.values()].map(({ held }) => held);
     const seen = new Map<string, readonly string[]>();
     for (const name of residents) {
       const view = await this.viewOf(name).catch(() => undefined);
       seen.set(name, view?.members ?? []);
     }
     const members = { decided: this.archive.members, seen };
-    return { operations: this.clients.operations, archive: this.archive.held, logs, members };
+    return { operations: this.clients.operations, archive: this.archive.held, control, logs, members };
+  }
+
+  /** They are copied one after another: an entry that is decided meanwhile is in the later ones alone. */
+  private async copyAllToEnd(copies: ReadonlyMap<string, LogCopy>): Promise<void> {
+    for (let round = 0; round < copyRoundsMax; round++) {
+      for (const [name, copy] of copies) await this.copyToEnd(copy, name);
+      await this.copyToEnd(this.archive, this.cluster.control[0] as string);
+      if (new Set([this.archive, ...copies.values()].map(({ next }) => next)).size === 1) return;
+    }
   }
 
   private async copyToEnd(copy: LogCopy, name: string): Promise<void> {
@@ -198,15 +206,19 @@ class FaultRun {
 
   private report(history: History): FaultReport {
     const { refusedStarts } = this.cluster;
+    const { plainAnswers } = this.clients;
+    if (plainAnswers > 0) this.wrong.push(`${plainAnswers} consistent reads were answered as if they were plain ones.`);
     const falls = this.cluster.falls.map(({ name, code, said }) => `${name} ended by itself with ${code}: ${said}`);
     const broken = checkHistory(history).map(({ rule, sentence }) => `${rule} — not so: ${sentence}`);
-    const violations = [...this.wrong, ...broken, ...falls];
     const entries = history.archive.entries.length;
     const elections = history.archive.entries.filter(({ kind }) => kind === 'leader-elected').length;
     const counts = { ...this.clients.counts, guests: this.guests.count, entries, elections, refusedStarts };
+    const { counts: faults, kinds } = this.mischief;
+    const missing = tooLittle({ forMs: this.options.forMs, counts, faults, kinds });
+    const violations = [...this.wrong, ...broken, ...falls, ...missing];
     const said = new Map([...this.cluster.cluster.agents].map(([name, agent]) => [name, agent.stdout + agent.stderr]));
     const evidence = violations.length === 0 ? {} : { evidence: { history, said } };
-    return { violations, counts, faults: this.mischief.counts, ...evidence };
+    return { violations, counts, faults, ...evidence };
   }
 }
 

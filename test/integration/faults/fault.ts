@@ -43,12 +43,17 @@ const kinds: readonly Fault['kind'][] = [
   'epoch',
 ];
 
+export const faultKinds: readonly Fault['kind'][] = [...new Set(kinds)];
+
 const killed: readonly Target[] = ['leader', 'leader', 'any', 'control', 'majority', 'all'];
 const cuts = ['leader alone', 'halves', 'deaf', 'mute', 'one pair'] as const;
 const jumpSeconds = [1, 5, 40, 600];
 
 export function drawFault(random: Random): Fault {
-  const kind = oneOf(kinds, random);
+  return drawFaultOf(oneOf(kinds, random), random);
+}
+
+export function drawFaultOf(kind: Fault['kind'], random: Random): Fault {
   const pick = random.below(picksMax);
   switch (kind) {
     case 'kill':

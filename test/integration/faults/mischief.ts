@@ -4,10 +4,12 @@ import { unreachable } from '../../../src/assert.ts';
 import { majorityOf } from '../../../src/certificate/certificate.ts';
 import type { LocalRequest } from '../../../src/node/local-api.ts';
 import { type Random, seededRandom, shuffled } from '../../../src/seam/random.ts';
-import type { Undo } from '../netns-network.ts';
-import { drawFault, type Fault, faultText, type Target } from './fault.ts';
+import type { Network, Undo } from '../netns-network.ts';
+import { drawFault, drawFaultOf, type Fault, faultKinds, faultText, type Target } from './fault.ts';
 import type { FaultCluster } from './fault-cluster.ts';
+import { Holds } from './holds.ts';
 import { Lines } from './lines.ts';
+import type { SmallDisk } from './small-disk.ts';
 
 /** So many faults go on at a time. */
 const lanes = 2;
@@ -17,28 +19,45 @@ const statusMs = 1_000;
 const askMs = 10_000;
 const promoteMs = 30_000;
 const promotePauseMs = 500;
+/** So often a kind is tried that the lanes have not done, before the run goes without it. */
+const makeUpTriesMax = 5;
 
 type FaultOf<K extends Fault['kind']> = Extract<Fault, { readonly kind: K }>;
 
+/** What faults are done to. */
+export type Victim = Pick<
+  FaultCluster,
+  'control' | 'residents' | 'spares' | 'running' | 'hasClocks' | 'socketOf' | 'kill' | 'start' | 'signal' | 'setClock'
+> & {
+  readonly network: Pick<Network, 'lose' | 'silence'>;
+  readonly disk: (name: string) => Pick<SmallDisk, 'fill' | 'free'>;
+};
+
 export class Mischief {
-  /** How often each kind was done. */
+  /** How often each kind was done to its end; what the cluster refused was not done. */
   readonly counts: Map<Fault['kind'], number> = new Map();
-  private readonly cluster: FaultCluster;
+  private readonly cluster: Victim;
   private readonly onFault: (text: string) => void;
   private readonly lines: Lines;
   /** Nodes to whom something is being done already. */
-  private readonly touched = new Set<string>();
+  private readonly touched = new Holds();
   private isOver = false;
 
-  constructor(cluster: FaultCluster, onFault: (text: string) => void) {
+  constructor(cluster: Victim, onFault: (text: string) => void) {
     this.cluster = cluster;
     this.onFault = onFault;
     this.lines = new Lines((name) => cluster.socketOf(name));
   }
 
-  /** Resolves when `end` was called and all faults are undone. */
-  async run(seed: number): Promise<void> {
+  /** Those that this machine can do. */
+  get kinds(): readonly Fault['kind'][] {
+    return faultKinds.filter((kind) => kind !== 'clock' || this.cluster.hasClocks);
+  }
+
+  /** Resolves when `end` was called and all faults are undone; with `isEach` none of the kinds is left out. */
+  async run(seed: number, isEach: boolean): Promise<void> {
     await Promise.all(Array.from({ length: lanes }, (_, lane) => this.runLane(seededRandom(seed * lanes + lane))));
+    if (isEach) await this.makeUp(seededRandom(seed * lanes + lanes));
     await this.promoteAll();
     this.lines.close();
   }
@@ -54,59 +73,77 @@ export class Mischief {
     }
   }
 
-  private async carryOut(fault: Fault): Promise<void> {
-    const whom = await this.targetsOf(fault);
-    if (whom === undefined) return;
-    this.counts.set(fault.kind, (this.counts.get(fault.kind) ?? 0) + 1);
-    this.onFault(faultText(fault, whom));
-    for (const name of whom) this.touched.add(name);
-    try {
-      await this.inflict(fault, whom);
-    } finally {
-      for (const name of whom) this.touched.delete(name);
+  /** Chance, or a cluster that refused, left some kinds out. */
+  private async makeUp(random: Random): Promise<void> {
+    for (const kind of this.kinds) {
+      for (let tries = 0; !this.counts.has(kind) && tries < makeUpTriesMax; tries++) {
+        await sleep(pauseMsMin);
+        await this.carryOut(drawFaultOf(kind, random));
+      }
     }
   }
 
-  private async inflict(fault: Fault, whom: readonly string[]): Promise<void> {
+  /** Does one fault and undoes it; does nothing when everybody whom it may hit is hit already. */
+  async carryOut(fault: Fault): Promise<void> {
+    const whom = await this.targetsOf(fault);
+    // What hits one node alone waits for none: the other lane may have hit it while this one looked.
+    if (whom === undefined || ('whom' in fault && whom.some((name) => this.touched.has(name)))) return;
+    const text = faultText(fault, whom);
+    this.onFault(text);
+    this.touched.take(whom);
+    try {
+      if (await this.inflict(fault, whom)) this.counts.set(fault.kind, (this.counts.get(fault.kind) ?? 0) + 1);
+      else this.onFault(`refused: ${text}`);
+    } finally {
+      this.touched.release(whom);
+    }
+  }
+
+  /** Whether it was done. */
+  private async inflict(fault: Fault, whom: readonly string[]): Promise<boolean> {
     switch (fault.kind) {
       case 'kill':
         await Promise.all(whom.map((name) => this.cluster.kill(name)));
         await sleep(fault.lastsMs);
         for (const name of whom) this.cluster.start(name);
-        break;
+        return true;
       case 'stop':
         for (const name of whom) this.cluster.signal(name, 'SIGSTOP');
         await sleep(fault.lastsMs);
         for (const name of whom) this.cluster.signal(name, 'SIGCONT');
-        break;
+        return true;
       case 'cut':
       case 'loss':
         await during(fault.lastsMs, this.disturb(fault, whom));
-        break;
+        return true;
       case 'full disk':
         for (const name of whom) this.cluster.disk(name).fill();
         await sleep(fault.lastsMs);
         for (const name of whom) this.cluster.disk(name).free();
-        break;
+        return true;
       case 'clock':
+        if (!this.cluster.hasClocks) return false;
         for (const name of whom) this.cluster.setClock(name, fault.seconds);
         await sleep(fault.lastsMs);
         for (const name of whom) this.cluster.setClock(name, 0);
-        break;
+        return true;
       case 'transfer':
-        await this.request(whom, (name) => ({ kind: 'transfer-lead', name }));
-        break;
+        return await this.request(whom, (name) => ({ kind: 'transfer-lead', name }));
       case 'demote':
-        await this.request(whom, (name) => ({ kind: 'change-control', change: 'demote', name }));
-        await sleep(fault.lastsMs);
-        for (const name of whom) await this.promote(name);
-        break;
+        return await this.demote(whom, fault.lastsMs);
       case 'epoch':
-        await this.request(this.cluster.control.slice(0, 1), () => ({ kind: 'advance-epoch' }));
-        break;
+        return await this.request(this.cluster.control.slice(0, 1), () => ({ kind: 'advance-epoch' }));
       default:
-        unreachable(fault);
+        return unreachable(fault);
     }
+  }
+
+  /** Refused or without an answer it may have been decided: so it is undone in any case. */
+  private async demote(whom: readonly string[], lastsMs: number): Promise<boolean> {
+    const isGranted = await this.request(whom, (name) => ({ kind: 'change-control', change: 'demote', name }));
+    await sleep(lastsMs);
+    for (const name of whom) await this.promote(name);
+    return isGranted;
   }
 
   private disturb(fault: FaultOf<'cut' | 'loss'>, [name = '', ...more]: readonly string[]): readonly Undo[] {
