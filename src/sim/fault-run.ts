@@ -1,5 +1,6 @@
 /** Draws faults and wishes, one after the other, and carries them out on a cluster. */
 import { publicKeyBytes } from '../crypto.ts';
+import type { MonotonicMs } from '../identity.ts';
 import type { MemberEffect, MemberEvent } from '../member/effect.ts';
 import type { HardState } from '../seam/log-store.ts';
 import { type Random, shuffled } from '../seam/random.ts';
@@ -7,9 +8,12 @@ import { DiskFaults, diskActions } from './disk-faults.ts';
 import { MachineFaults, machineActions } from './machine-faults.ts';
 import { simulationBeganAt } from './sim-clock.ts';
 import { SimCluster, type SimClusterOptions } from './sim-cluster.ts';
+import type { Death } from './sim-disk.ts';
+import { sectorBytes } from './sim-file.ts';
 import { calmLink } from './sim-network.ts';
 import { fsyncMsUsual, type SimNode } from './sim-node.ts';
 import { operatorActions, SimOperator } from './sim-operator.ts';
+import { Trace } from './trace.ts';
 
 /** Between two things that happen. */
 export const pauseMsMax = 1_500;
@@ -21,6 +25,13 @@ const publicationsMax = 3;
 /** How many of the votes cost their voter its process, and for how long. */
 const bounceChance = 0.3;
 const bounceMsMax = 30;
+/**
+ * How many of the writes of the event log lose their power, of those as well that take more than one sector of the
+ * disk, whose record is then torn; and how long after they began: most take longer.
+ */
+const powerCutChance = 0.02;
+const powerCutChanceLong = 0.2;
+const powerCutMs = 1;
 
 /** So long after an election every control node is read from. */
 const electionReadsMs = [0, 150] as const;
@@ -70,7 +81,7 @@ const weights: Readonly<Record<Action, number>> = {
   changeSet: 8,
   transfer: 3,
   advanceEpoch: 1,
-  note: 4,
+  note: 6,
 };
 
 /** Some runs go without one kind of fault or the other: many at once hide what each alone would bring. */
@@ -79,14 +90,18 @@ const kindChance = 0.7;
 
 export class FaultRun {
   crashes = 0;
+  /** In the middle of a write; not among the crashes. */
+  powerCuts = 0;
   partitions = 0;
   departures = 0;
   readonly cluster: SimCluster;
   readonly disks: DiskFaults;
   readonly operator: SimOperator;
+  readonly trace: Trace = new Trace();
   private readonly machines: MachineFaults;
   private readonly random: Random;
   private readonly lots: readonly Action[];
+  private readonly cutsPower: boolean;
   private published = 0;
   private isOver = false;
 
@@ -97,6 +112,7 @@ export class FaultRun {
     this.disks = new DiskFaults(this.cluster, () => this.operator.minority);
     this.machines = new MachineFaults(this.cluster);
     this.lots = this.drawLots();
+    this.cutsPower = this.random.next() < kindChance;
   }
 
   private drawLots(): readonly Action[] {
@@ -134,7 +150,9 @@ export class FaultRun {
   }
 
   private onStep(node: SimNode, effects: readonly MemberEffect[]): void {
+    this.trace.onStep(node, effects);
     this.bounceVoters(node, effects);
+    this.cutPowerInWrites(node, effects);
     const isElected = effects.some((each) => each.kind === 'event' && isOwnElection(node, each.event));
     if (isElected && !this.isOver) this.readAtElection();
   }
@@ -153,10 +171,25 @@ export class FaultRun {
   private bounceVoters(node: SimNode, effects: readonly MemberEffect[]): void {
     const votes = effects.some((effect) => effect.kind === 'write' && isVote(node, effect.write.hardState));
     if (this.isOver || !votes || this.random.next() >= bounceChance) return;
+    this.bounce(node, this.random.below(bounceMsMax));
+  }
+
+  /** Crashes at any time hardly ever meet a write: so some come while one is under way, and leave parts of a record. */
+  private cutPowerInWrites(node: SimNode, effects: readonly MemberEffect[]): void {
+    const written = effects.find((effect) => effect.kind === 'write')?.write;
+    if (this.isOver || !this.cutsPower || written === undefined) return;
+    const payloadBytes = written.entries.reduce((sum, { payload }) => sum + payload.length, 0);
+    if (this.random.next() >= (payloadBytes > sectorBytes ? powerCutChanceLong : powerCutChance)) return;
+    this.powerCuts++;
+    this.bounce(node, powerCutMs, 'power');
+  }
+
+  /** The process dies in so many ms, unless it did before, and another one starts a moment later. */
+  private bounce(node: SimNode, afterMs: MonotonicMs, death?: Death): void {
     const { timeline } = this.cluster;
     const { generation } = node;
-    timeline.schedule(timeline.now + this.random.below(bounceMsMax), () => {
-      if (node.generation === generation) node.crash();
+    timeline.schedule(timeline.now + afterMs, () => {
+      if (node.generation === generation) node.crash(death);
     });
     timeline.schedule(timeline.now + bounceMsMax, () => this.start(node));
   }

@@ -6,7 +6,7 @@ import { decode } from '../codec.ts';
 import type { LogIndex, NodeNumber, Seq } from '../identity.ts';
 import type { MemberEffect } from '../member/effect.ts';
 import type { RaftMessage } from '../raft/message.ts';
-import { configPage, decodePost, logPage } from '../wire/peer-message.ts';
+import { configPage, decodePost, logPage, type PaneAsk } from '../wire/peer-message.ts';
 import { ConfigInvariants } from './config-invariants.ts';
 import { DiskInvariants } from './disk-invariants.ts';
 import { violated } from './invariant-violation.ts';
@@ -14,7 +14,7 @@ import { MembershipInvariants } from './membership-invariants.ts';
 import { PaneInvariants } from './pane-invariants.ts';
 import type { SimNode } from './sim-node.ts';
 import { Suspicions } from './suspicions.ts';
-import { Wishes } from './wishes.ts';
+import { isFor, Wishes } from './wishes.ts';
 
 export interface InvariantsOptions {
   /** Those of the genesis. */
@@ -34,7 +34,7 @@ export class Invariants {
   /** Told how each wish is answered, too. */
   readonly wishes: Wishes = new Wishes();
   /** Told to be decided within the step that is checked next. */
-  private decided: LogIndex[] = [];
+  private decided: { readonly index: LogIndex; readonly ask: PaneAsk }[] = [];
   checks = 0;
   /** Those that were answered. */
   consistentReads = 0;
@@ -71,9 +71,9 @@ export class Invariants {
     this.configs.onMemoryLost(node);
   }
 
-  /** What the pane told somebody is decided stays decided. */
-  onDecided(index: LogIndex): void {
-    if (index > 0) this.decided.push(index);
+  /** What the pane told somebody is decided stays decided; 0 for what stood already. A note never does without one. */
+  onDecided(index: LogIndex, ask: PaneAsk): void {
+    if (index > 0 || ask.kind === 'note') this.decided.push({ index, ask });
   }
 
   /** The end of what was ever committed: no consistent read that is asked for from now on may miss any of it. */
@@ -101,8 +101,10 @@ export class Invariants {
   }
 
   private checkDecided(node: SimNode): void {
-    for (const index of this.decided) {
+    for (const { index, ask } of this.decided) {
       if (!this.pane.isDecided(index)) violated('acknowledged entries are committed', node, `index ${index}`);
+      if (!isFor(ask, this.pane.commandAt(index)))
+        violated('what is acknowledged stands where it is said to', node, `${ask.kind} at index ${index}`);
     }
     this.decided = [];
   }

@@ -56,6 +56,12 @@ export class PaneInvariants {
     return this.committed.has(index);
   }
 
+  /** What was committed there, if that is a command. */
+  commandAt(index: LogIndex): Command | undefined {
+    const entry = this.committed.get(index);
+    return entry === undefined ? undefined : commandOf(entry);
+  }
+
   check(node: SimNode): void {
     const pane = node.member?.pane;
     if (pane === undefined) return;

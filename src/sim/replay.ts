@@ -1,5 +1,6 @@
 /** `npm run sim -- SEED [COUNT]`: replays one seed, or runs COUNT seeds from it on. */
-import { runSeed } from './seed-run.ts';
+import { InvariantViolation } from './invariant-violation.ts';
+import { LivenessFailure, runSeed } from './seed-run.ts';
 
 const [first = '1', count = '1'] = process.argv.slice(2);
 const from = Number(first);
@@ -15,8 +16,10 @@ for (let seed = from; seed < from + most; seed++) {
     console.log(JSON.stringify(runSeed(seed)));
   } catch (thrown) {
     failures++;
-    console.error(`${thrown instanceof Error ? thrown.message : thrown}\nreplay: npm run sim -- ${seed}`);
-    if (most === 1 && thrown instanceof Error) console.error(thrown.stack);
+    // Anything else is the program that went wrong itself: its kind is told, and where.
+    const isBrokenPromise = thrown instanceof InvariantViolation || thrown instanceof LivenessFailure;
+    console.error(`${isBrokenPromise ? thrown.message : thrown}\nreplay: npm run sim -- ${seed}`);
+    if ((most === 1 || !isBrokenPromise) && thrown instanceof Error) console.error(thrown.stack);
   }
 }
 if (failures > 0) {

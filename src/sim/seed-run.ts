@@ -23,15 +23,23 @@ export interface SeedReport {
   readonly simulatedMs: number;
   readonly steps: number;
   readonly crashes: number;
+  /** Losses of power in the middle of a write. */
+  readonly powerCuts: number;
   readonly partitions: number;
   readonly departures: number;
   /** Consistent ones that were answered. */
   readonly reads: number;
   readonly diskFaults: number;
+  /** Starts that cut off a record which a crash had left in parts. */
+  readonly tornTails: number;
+  /** Notes that were decided, sent again, and answered as before. */
+  readonly repeats: number;
   /** Of the control set, decided. */
   readonly controlChanges: number;
   readonly committed: number;
   readonly convictions: number;
+  /** A digest of all that every step of every node did, and when: equal runs are equal step by step. */
+  readonly trace: string;
 }
 
 export class LivenessFailure extends Error {
@@ -64,13 +72,17 @@ export function runSeed(seed: number, { thorough = false }: SeedOptions = {}): S
     simulatedMs: cluster.timeline.now,
     steps: cluster.invariants.checks,
     crashes: run.crashes,
+    powerCuts: run.powerCuts,
     partitions: run.partitions,
     departures: run.departures,
     reads: cluster.invariants.consistentReads,
     diskFaults: run.disks.done,
+    tornTails: cluster.nodes.reduce((sum, { disk }) => sum + disk.tornTails, 0),
+    repeats: cluster.invariants.wishes.repeats,
     controlChanges: run.operator.changes,
     committed: Math.max(...cluster.control.map((node) => node.member?.pane?.state.appliedIndex ?? 0)),
     convictions: cluster.nodes.flatMap((node) => node.events).filter((event) => event.kind === 'down').length,
+    trace: run.trace.digest(),
   };
 }
 

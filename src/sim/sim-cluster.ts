@@ -142,7 +142,7 @@ export class SimCluster {
       member.ask(
         ask,
         (outcome) => {
-          if (outcome.ok) invariants.onDecided(outcome.value);
+          if (outcome.ok) invariants.onDecided(outcome.value, ask);
           invariants.wishes.onAnswered(node, ask, outcome);
           then(outcome);
         },

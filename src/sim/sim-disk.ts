@@ -19,6 +19,9 @@ const segmentBytesMax = 16_384;
 const spareBytes = 2_048;
 /** A process dies within so many changes of the files, or after what it was about to write. */
 const changesMax = 12;
+/** Most writes are two, a record and its sync: so a death is as a rule before, between or behind them. */
+const changesOfWrite = 2;
+const deathInWriteChance = 0.75;
 
 /** What a log holds. */
 export interface Held {
@@ -76,6 +79,8 @@ export class SimDisk {
   private rotten = false;
   private damaged = false;
   private wiped = false;
+  /** How often a start found that the last record was not whole, and cut it off. */
+  tornTails = 0;
   /** What it held before it rotted or was lost, as far as that is not healed. */
   private heldOnce: Held | undefined;
 
@@ -130,7 +135,7 @@ export class SimDisk {
     const { underWay, held, writer } = this;
     if (held !== undefined && writer !== undefined) this.leftBehind = { held: { ...held }, underWay };
     if (this.rotten) this.heldOnce ??= this.leftBehind?.held;
-    this.goOnUntilDeath(random.below(changesMax));
+    this.goOnUntilDeath(random.below(random.next() < deathInWriteChance ? changesOfWrite + 1 : changesMax));
     this.underWay = undefined;
     this.compaction = undefined;
     if (death === 'power') this.files.crash();
@@ -141,6 +146,8 @@ export class SimDisk {
 
   /** @throws HivemindError as the write-ahead log does */
   load(): StoredLog {
+    const reading = readLog(this.files, folder);
+    if (reading.kind === 'sound' && reading.open?.isTorn === true) this.tornTails++;
     const writer = new WalWriter({ files: this.files, folder, segmentBytesMax, spareBytes });
     const log = writer.load();
     this.writer = writer;

@@ -22,6 +22,13 @@ const setSizeMax = 5;
 const notesMax = 4;
 /** How often a note is sent again, through any node, when no answer said that it is decided. */
 const noteRepeatsMax = 3;
+/** How many of the notes that are decided are sent once more all the same, as if the answer had been lost, and when. */
+const repeatChance = 0.3;
+const repeatMsMax = 10_000;
+/** Some notes fit into a sector of the disk; others take several, so that a crash can tear their record. */
+const noteBytesShort = 32;
+const noteBytesMax = 2_000;
+const longChance = 0.5;
 const tokenLifeMs = 3_600_000;
 
 export const operatorActions = ['joinControl', 'changeSet', 'transfer', 'advanceEpoch', 'note'] as const;
@@ -112,18 +119,30 @@ export class SimOperator {
     for (let left = 1 + this.random.below(notesMax); left > 0; left--) this.writeNote();
   }
 
-  /** Sends the same turn again, until an answer says that it is decided. */
+  /** Sends the same turn again, until an answer says that it is decided, and sometimes after that. */
   private writeNote(): void {
     this.session ??= { id: this.random.bytes(sessionIdBytes), since: this.pick()?.member?.client.pane.logIndex ?? 0 };
     const { id: session, since } = this.session;
-    const ask: PaneAsk = { kind: 'note', session, since, sequence: ++this.sequence, text: this.random.bytes(32) };
+    const text = this.random.bytes(this.noteBytes());
+    const ask: PaneAsk = { kind: 'note', session, since, sequence: ++this.sequence, text };
     const send = (left: number): void => {
       const again = (): void => {
         if (left > 0) send(left - 1);
       };
-      this.ask(ask, this.pick(), () => {}, again);
+      this.ask(ask, this.pick(), () => this.repeatLater(ask), again);
     };
     send(noteRepeatsMax);
+  }
+
+  private noteBytes(): number {
+    return this.random.next() < longChance ? 1 + this.random.below(noteBytesMax) : noteBytesShort;
+  }
+
+  /** Not at once: the step that answers is still under way, and is checked only at its end. */
+  private repeatLater(ask: PaneAsk): void {
+    if (this.random.next() >= repeatChance) return;
+    const { timeline } = this.cluster;
+    timeline.schedule(timeline.now + this.random.below(repeatMsMax), () => this.ask(ask));
   }
 
   // — whose log is lost —

@@ -1,7 +1,11 @@
-/** What must hold of refusals: who hears that nothing of a wish was decided may wish for it anew. */
+/**
+ * What must hold of answers: who hears that nothing of a wish was decided may wish for it anew, and who sends a note
+ * again hears of the same entry.
+ */
 import { toHex } from '../bytes.ts';
 import type { Command } from '../control/command.ts';
 import type { ErrorCode } from '../error.ts';
+import type { LogIndex } from '../identity.ts';
 import type { Outcome } from '../member/outbox.ts';
 import type { PaneAsk } from '../wire/peer-message.ts';
 import { violated } from './invariant-violation.ts';
@@ -14,16 +18,23 @@ export class Wishes {
   /** How often each was asked for without such an answer. */
   private readonly open = new Map<string, number>();
   private readonly decided = new Set<string>();
+  /** Where the entry of each note is, as its first answer said. */
+  private readonly told = new Map<string, LogIndex>();
+  /** Notes that were sent again after an answer, and answered again. */
+  repeats = 0;
 
   onAsked(ask: PaneAsk): void {
     this.count(nameOf(ask), 1);
   }
 
-  onAnswered(node: SimNode, ask: PaneAsk, outcome: Outcome<unknown>): void {
-    if (outcome.ok || !refusals.has(outcome.error.code)) return;
+  onAnswered(node: SimNode, ask: PaneAsk, outcome: Outcome<LogIndex>): void {
     const wish = nameOf(ask);
-    this.count(wish, -1);
-    this.check(node, wish);
+    if (outcome.ok) {
+      if (wish !== undefined && ask.kind === 'note') this.checkTold(node, wish, outcome.value);
+    } else if (refusals.has(outcome.error.code)) {
+      this.count(wish, -1);
+      this.check(node, wish);
+    }
   }
 
   onCommitted(node: SimNode, command: Command): void {
@@ -37,10 +48,24 @@ export class Wishes {
     if (wish !== undefined) this.open.set(wish, (this.open.get(wish) ?? 0) + by);
   }
 
+  private checkTold(node: SimNode, wish: string, index: LogIndex): void {
+    const before = this.told.get(wish);
+    this.told.set(wish, before ?? index);
+    if (before === undefined) return;
+    this.repeats++;
+    if (before !== index) violated('what is sent again has the same entry', node, `${wish}: ${before}, then ${index}`);
+  }
+
   private check(node: SimNode, wish: string | undefined): void {
     if (wish !== undefined && this.decided.has(wish) && this.open.get(wish) === 0)
       violated('what was refused is not decided', node, wish);
   }
+}
+
+/** Whether this entry is what was wished for, as far as wishes are told apart. */
+export function isFor(wish: PaneAsk, entry: Command | undefined): boolean {
+  const name = nameOf(wish);
+  return name === undefined || (entry !== undefined && nameOf(entry) === name);
 }
 
 /** The same for a wish and for its entry; nothing for wishes that are not told apart. */

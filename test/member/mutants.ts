@@ -3,8 +3,7 @@
  * the conformance suite and the tests of these find out: `node --import tsx test/member/mutants.ts`. A mutant that
  * survives shows a promise that they do not check. Ends with exit code 1 then.
  */
-import { spawnSync } from 'node:child_process';
-import { type Mutant, type Mutation, tryWhenRun } from '../house/mutation.ts';
+import { fateByTests, type Mutant, type Mutation, tryWhenRun } from '../house/mutation.ts';
 
 const suites = ['test/member/engine.test.ts', 'test/member/notes.test.ts', 'test/node/log-desk.test.ts'];
 /** Suites that take longer have lost their way. */
@@ -134,23 +133,11 @@ const mutants: readonly Mutant[] = [
   },
 ];
 
-/** The first test that fails; nothing when all pass. */
-function verdictIn(folder: string): string | undefined {
-  const command = ['--import', 'tsx', '--test', '--test-reporter=tap', ...suites];
-  const options = { cwd: folder, encoding: 'utf8', timeout: runMsMax } as const;
-  const { status, stdout, error } = spawnSync(process.execPath, command, options);
-  if (status === 0) return undefined;
-  if (error !== undefined) return 'does not come to an end';
-  const [, test] = /^ *not ok \d+ - (.*)$/m.exec(stdout) ?? [];
-  if (test === undefined) throw new Error(`the mutant does not run:\n${stdout}`);
-  return test;
-}
-
 export const mutation: Mutation = {
   mutants,
   below: 'src',
   tests: ['test/member', 'test/conformance', 'test/raft', 'test/node'],
-  fateIn: verdictIn,
+  fateIn: (folder) => fateByTests(folder, suites, runMsMax),
 };
 
 tryWhenRun(import.meta.url, mutation);

@@ -10,10 +10,9 @@
  * The bugs of changes by a single server (Ongaro, raft-dev, 2015) have no mutant: voters change by joint consensus
  * alone, so there is no code that could have them.
  */
-import { spawnSync } from 'node:child_process';
-import { type Mutant, type Mutation, tryWhenRun } from '../house/mutation.ts';
+import { type Fate, fateByTests, type Mutant, type Mutation, tryWhenRun } from '../house/mutation.ts';
 
-/** A mutant that makes a cluster spin for ever is caught as well. */
+/** A cluster that takes longer spins for ever: caught only where that is what the mutant does wrong. */
 const runMsMax = 120_000;
 
 const votesAndTerms: readonly Mutant[] = [
@@ -486,25 +485,17 @@ const transfersAndLosses: readonly Mutant[] = [
 
 const mutants = [...votesAndTerms, ...replication, ...snapshots, ...reads, ...configurations, ...transfersAndLosses];
 
-/** What one test file says of the mutant; nothing when it finds nothing. */
-function verdictOf(folder: string, file: string): string | undefined {
-  const command = ['--import', 'tsx', '--test', '--test-reporter=tap', `test/raft/${file}`];
-  const options = { cwd: folder, encoding: 'utf8', timeout: runMsMax } as const;
-  const { status, stdout } = spawnSync(process.execPath, command, options);
-  if (status === 0) return undefined;
-  if (status === null) return 'does not come to an end';
-  const [, seed] = /(seed \d+: [^;'\n]*)/.exec(stdout) ?? [];
-  const [, scenario] = /^not ok \d+ - (scenario: .*)$/m.exec(stdout) ?? [];
-  const verdict = seed ?? scenario;
-  if (verdict === undefined) throw new Error(`the mutant does not run:\n${stdout}`);
-  return verdict;
+/** The random clusters see most; what they cannot tell apart, a scenario does. */
+function fateIn(folder: string): Fate {
+  const fate = fateByTests(folder, ['test/raft/raft-random.test.ts'], runMsMax);
+  return fate.kind === 'survives' ? fateByTests(folder, ['test/raft/scenario.test.ts'], runMsMax) : fate;
 }
 
 export const mutation: Mutation = {
   mutants,
   below: 'src/raft',
   tests: ['test/raft'],
-  fateIn: (folder) => verdictOf(folder, 'raft-random.test.ts') ?? verdictOf(folder, 'scenario.test.ts'),
+  fateIn,
 };
 
 tryWhenRun(import.meta.url, mutation);

@@ -400,7 +400,7 @@ test(`${seeds.length} clusters keep every invariant under faults, and recover (H
       new Simulation(seed).run();
     } catch (thrown) {
       const replay = `RAFT_SEED=${seed} node --import tsx --test test/raft/raft-random.test.ts`;
-      throw new Error(`seed ${seed}: ${(thrown as Error).message}; replay: ${replay}`, { cause: thrown });
+      throw new Error(`seed ${seed}: ${thrown}; replay: ${replay}`, { cause: thrown });
     }
   }
 });

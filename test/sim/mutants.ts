@@ -5,12 +5,13 @@
  * survives all seeds shows a promise that the simulator does not check. Takes some minutes: for by hand and for
  * the night. Ends with exit code 1 when a mutant survives.
  */
-import { spawnSync } from 'node:child_process';
-import { type Mutant, type Mutation, tryWhenRun } from '../house/mutation.ts';
+import { type Fate, fateBy, type Mutant, type Mutation, runIn, tryWhenRun } from '../house/mutation.ts';
 
 /** Seeds that a mutant must survive to count as alive, and how many run in one process. */
 const seedsMax = 200;
 const seedsAtOnce = 10;
+/** So many take some ten seconds; a process that takes longer than this spins for ever. */
+const runMsMax = 300_000;
 
 const mutants: readonly Mutant[] = [
   {
@@ -107,6 +108,12 @@ const mutants: readonly Mutant[] = [
     to: "return 'torn';",
   },
   {
+    wrong: 'a record that a crash tore counts as damage',
+    file: 'store/wal-record.ts',
+    from: "return lacksSector(bytes, offset) && !wasWhole(bytes, place) ? 'torn' : 'corrupt';",
+    to: "return 'corrupt';",
+  },
+  {
     wrong: 'a sync that failed is taken for one that did not',
     file: 'store/wal-writer.ts',
     from: '    this.final(() => segment.file.syncData());\n',
@@ -166,6 +173,18 @@ const mutants: readonly Mutant[] = [
     file: 'member/raft-engine.ts',
     from: "for (const then of lost) then({ kind: 'unknown' }, at);",
     to: "for (const then of lost) then({ kind: 'refused', why: 'not-leader' }, at);",
+  },
+  {
+    wrong: 'a note is told to be decided that nobody proposed',
+    file: 'member/notes.ts',
+    from: 'this.log.propose(noteBy(by, ask, at), (verdict, later) => this.settle(turn, verdict, later), at);',
+    to: "this.settle(turn, { ok: true, index: state.appliedIndex, applied: { kind: 'changed', events: [] } }, at);",
+  },
+  {
+    wrong: 'a turn of a session that is applied is applied anew',
+    file: 'control/client-sessions.ts',
+    from: "if (applied !== undefined) return { kind: 'repeated', index: applied.index };",
+    to: "if (applied !== undefined) return { kind: 'new' };",
   },
   {
     wrong: 'a refusal counts although an earlier attempt may be decided',
@@ -235,19 +254,19 @@ const mutants: readonly Mutant[] = [
   },
 ];
 
-/** The first seed that fails, and how; nothing when all pass. */
-function firstFailure(folder: string): string | undefined {
+/** What the first seed says that fails. */
+function fateIn(folder: string): Fate {
   for (let first = 1; first <= seedsMax; first += seedsAtOnce) {
-    const command = ['--import', 'tsx', 'src/sim/replay.ts', `${first}`, `${seedsAtOnce}`];
-    const { status, stderr } = spawnSync(process.execPath, command, { cwd: folder, encoding: 'utf8' });
+    const parameters = ['--import', 'tsx', 'src/sim/replay.ts', `${first}`, `${seedsAtOnce}`];
+    const { status, stderr } = runIn(folder, parameters, runMsMax);
+    if (status === undefined) return { kind: 'hangs' };
     if (status === 0) continue;
     const [, how = '', replay = ''] = /^([^\n]+)\n(?:.*\n)*?replay: npm run sim -- (\d+)/m.exec(stderr) ?? [];
-    if (replay === '') throw new Error(`the mutant does not run:\n${stderr}`);
-    return `seed ${replay}: ${how}`;
+    return replay === '' ? { kind: 'crashes', how: stderr } : fateBy(`seed ${replay}: ${how}`);
   }
-  return undefined;
+  return { kind: 'survives' };
 }
 
-export const mutation: Mutation = { mutants, below: 'src', tests: [], fateIn: firstFailure };
+export const mutation: Mutation = { mutants, below: 'src', tests: [], fateIn };
 
 tryWhenRun(import.meta.url, mutation);

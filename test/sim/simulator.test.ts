@@ -11,12 +11,14 @@ import { SimDisk } from '../../src/sim/sim-disk.ts';
 import { SimLog } from '../../src/sim/sim-log.ts';
 import { SimNetwork } from '../../src/sim/sim-network.ts';
 import { Timeline } from '../../src/sim/timeline.ts';
+import { wholeCluster } from '../member/scene.ts';
 
 const entry = (index: number, term: number) => ({ index, term, kind: 'opening' as const, payload: new Uint8Array(0) });
 
 describe('a seed', () => {
-  test('gives the same run each time', () => {
+  test('gives the same run each time, step by step', () => {
     assert.deepEqual(runSeed(7), runSeed(7));
+    assert.notEqual(runSeed(7).trace, runSeed(8).trace);
   });
 
   test('gives the same run when everything is read after each step, and nothing changed unseen', () => {
@@ -44,10 +46,19 @@ describe('the invariants', () => {
     assert.equal(watch.changed(node, 'list', [1]), true);
   });
 
+  test('refuse that a note is told to be where another entry stands, or nowhere', () => {
+    const ask = { kind: 'note', session: new Uint8Array(8), since: 0, sequence: 1, text: new Uint8Array(1) } as const;
+    for (const index of [0, 1]) {
+      const told = wholeCluster({ members: 1, seed: 2 });
+      told.invariants.onDecided(index, ask);
+      assert.throws(() => told.run(1_000), /^InvariantViolation: (acknowledged|what is acknowledged stands where)/);
+    }
+  });
+
   test('refuse an index that nobody committed, and name node and time', () => {
     cluster.start();
     assert(cluster.runUntil(() => cluster.hasConverged(), 20_000));
-    cluster.invariants.onDecided(1_000);
+    cluster.invariants.onDecided(1_000, { kind: 'transfer', to: 1 });
     assert.throws(
       () => cluster.run(1_000),
       (thrown) =>
@@ -78,6 +89,17 @@ describe('the disk of a simulated machine', () => {
       lengths.add(disk.load().entries.length);
     }
     assert.deepEqual([...lengths].sort(), [0, 2]);
+  });
+
+  test('has torn the last record now and then, and counts that', () => {
+    const fates = new Set<string>();
+    for (let seed = 0; seed < 60; seed++) {
+      const disk = written(seededRandom(seed));
+      disk.begin({ entries: [{ ...entry(2, 3), payload: seededRandom(seed).bytes(2_000) }] });
+      disk.crash(seededRandom(seed), 'power');
+      fates.add(`${disk.load().entries.length} entries, ${disk.tornTails} torn`);
+    }
+    assert.deepEqual([...fates].sort(), ['1 entries, 0 torn', '1 entries, 1 torn', '2 entries, 0 torn']);
   });
 
   test('keeps what the kernel was given when a process alone dies, and loses it with the power', () => {
