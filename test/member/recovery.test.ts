@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { signRecovery } from '../../src/certificate/recovery.ts';
-import { planRecovery, recover } from '../../src/control/recovering.ts';
+import { type HeardCharter, heed, planRecovery, recover } from '../../src/control/recovering.ts';
 import type { Endpoint } from '../../src/identity.ts';
 import { lookoutPeriodMs } from '../../src/member/charter-search.ts';
-import { heedAmendments, recoveredLog, surveyLog } from '../../src/member/log-recovery.ts';
+import { recoveredLog, surveyLog } from '../../src/member/log-recovery.ts';
 import type { StoredLog } from '../../src/seam/log-store.ts';
 import { epochGraceMs } from '../../src/session/sessions.ts';
 import type { SimCluster } from '../../src/sim/sim-cluster.ts';
@@ -29,11 +29,11 @@ function recoverOn(
   node: SimNode,
   log: Pick<StoredLog, 'snapshot' | 'entries'>,
   keep: readonly string[],
-  heard: readonly Uint8Array[] = [],
+  heard: HeardCharter = { amendments: [], members: new Uint8Array(0) },
 ): number {
   const { genesis } = cluster;
   const survey = surveyLog(genesis, log);
-  heedAmendments(survey, heard);
+  heed(survey.state, heard);
   const { name, endpoint } = node;
   const keys = { signingKey: node.signingKey.publicKey, exchangeKey: node.exchangeKey.publicKey };
   const plan = planRecovery(survey.state, {
@@ -217,9 +217,9 @@ describe('a snapshot from before an epoch', () => {
     openEpoch(cluster, c1);
     cluster.run(2 * epochGraceMs);
     for (const each of cluster.control) each.crash();
-    const heard = nodeOf(cluster, 'm2').member?.directory.charterPage(0).amendments ?? [];
+    const heard = nodeOf(cluster, 'm2').member?.directory.charterPage(0);
     const node = cluster.add({ name: 'c9', roles: [role('control')], endpoint: c1.endpoint });
-    const number = recoverOn(cluster, node, log, [], isHeard ? heard : []);
+    const number = recoverOn(cluster, node, log, [], isHeard ? heard : undefined);
     node.belong({ genesis: cluster.genesis, number });
     node.start([]);
     return cluster;
@@ -235,6 +235,52 @@ describe('a snapshot from before an epoch', () => {
     const areTold = (): boolean =>
       members.every(({ events }) => events.some((event) => event.kind === 'charter-forked'));
     assert(cluster.runUntil(areTold, followMs));
+  });
+});
+
+describe('a snapshot that is restored a second time, with what a member heard since', () => {
+  const names = ['m1', 'm2', 'm3', 'm4'];
+
+  /** The second restored node was `named` so; `late` joined while the first one went on. */
+  function restoredTwice(late: readonly string[], named = 'c9'): { cluster: SimCluster; second: SimNode } {
+    const cluster = scene();
+    const [c1] = cluster.control as readonly [SimNode];
+    const log = peekLog(c1.disk.files, '/log');
+    for (const each of cluster.control) each.crash();
+    const restore = (name: string, heard?: HeardCharter): SimNode => {
+      const node = cluster.add({ name, roles: [role('control')], endpoint: c1.endpoint });
+      node.belong({ genesis: cluster.genesis, number: recoverOn(cluster, node, log, [], heard) });
+      node.start([]);
+      return node;
+    };
+    const first = restore('c8');
+    comesTogether(cluster, 2, 'c8', ...names);
+    for (const name of late) cluster.start([cluster.add({ name, roles: nodeOf(cluster, 'm1').roles })]);
+    comesTogether(cluster, 2, 'c8', ...names, ...late);
+    cluster.run(2 * epochGraceMs);
+    first.crash();
+    const heard = nodeOf(cluster, 'm2').member?.directory.charterPage(0);
+    return { cluster, second: restore(named, heard) };
+  }
+
+  test('is followed by all whom it knows, at a number and an index of its own', () => {
+    const { cluster, second } = restoredTwice([]);
+    comesTogether(cluster, 3, 'c9', ...names);
+    assert(second.number > nodeOf(cluster, 'c8').number + 65_000);
+    assert((second.member?.pane?.state.appliedIndex ?? 0) > 20_000_000_000);
+    assert.deepEqual([...(second.member?.pane?.state.members.values() ?? [])].map(({ name }) => name).sort(), [
+      'c9',
+      ...names,
+    ]);
+  });
+
+  test('knows nobody who was admitted in between, and they are told', () => {
+    const { cluster } = restoredTwice(['late', 'later']);
+    comesTogether(cluster, 3, 'c9', ...names);
+    const isTold = (name: string): boolean => {
+      return nodeOf(cluster, name).events.some(({ kind }) => kind === 'removed-me');
+    };
+    assert(cluster.runUntil(() => isTold('late') && isTold('later'), followMs));
   });
 });
 
