@@ -3,22 +3,25 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { signRecovery } from '../../src/certificate/recovery.ts';
 import { type HeardCharter, heed, planRecovery, recover } from '../../src/control/recovering.ts';
-import type { Endpoint } from '../../src/identity.ts';
+import { type Endpoint, endpointText } from '../../src/identity.ts';
+import { behindPeriodMs } from '../../src/member/charter-reader.ts';
 import { lookoutPeriodMs } from '../../src/member/charter-search.ts';
+import type { MemberEffect } from '../../src/member/effect.ts';
 import { recoveredLog, surveyLog } from '../../src/member/log-recovery.ts';
 import type { StoredLog } from '../../src/seam/log-store.ts';
 import { epochGraceMs } from '../../src/session/sessions.ts';
 import type { SimCluster } from '../../src/sim/sim-cluster.ts';
 import type { SimNode } from '../../src/sim/sim-node.ts';
 import { peekLog, replaceLog } from '../../src/store/log-replacement.ts';
+import { decodeRequest } from '../../src/wire/peer-message.ts';
 import { role } from '../certificate/cluster.ts';
 import { membersOf, nodeOf, seenBy, wholeCluster } from './scene.ts';
 
 const followMs = 60_000;
 
 /** A cluster whose invariants are off: that nobody goes on without a majority is what a recovery breaks by intent. */
-function scene(members = 4): SimCluster {
-  const cluster = wholeCluster({ members });
+function scene(options: Parameters<typeof wholeCluster>[0] = {}): SimCluster {
+  const cluster = wholeCluster({ members: 4, ...options });
   Object.assign(cluster.invariants, { check: () => {} });
   return cluster;
 }
@@ -285,8 +288,12 @@ describe('a snapshot that is restored a second time, with what a member heard si
 });
 
 /** Recovers on c1, whom all members follow, and on c2, which is not started yet. */
-function recoveredApart(): { readonly cluster: SimCluster; readonly c1: SimNode; readonly c2: SimNode } {
-  const cluster = scene();
+function recoveredApart(options?: Parameters<typeof wholeCluster>[0]): {
+  readonly cluster: SimCluster;
+  readonly c1: SimNode;
+  readonly c2: SimNode;
+} {
+  const cluster = scene(options);
   const [c1, c2] = cluster.control as readonly [SimNode, SimNode];
   for (const each of cluster.control) each.crash();
   for (const node of [c1, c2]) recoverOn(cluster, node, peekLog(node.disk.files, '/log'), []);
@@ -305,6 +312,47 @@ test('two parts that were recovered apart see that they are, and go on apart', (
   );
   assert.deepEqual(c1.member?.directory.controlNumbers(), [1]);
   assert.deepEqual(c2.member?.directory.controlNumbers(), [2]);
+});
+
+describe('two parts of which one has amended its charter since', () => {
+  /** c2 goes on alone, and knows of one amendment more than all others, who come back then. */
+  function longerAlone(options?: Parameters<typeof wholeCluster>[0]): {
+    readonly cluster: SimCluster;
+    readonly c2: SimNode;
+  } {
+    const { cluster, c2 } = recoveredApart(options);
+    const part = ['c1', 'm1', 'm2', 'm3', 'm4'].map((name) => nodeOf(cluster, name));
+    for (const node of part) node.crash();
+    c2.start([]);
+    cluster.run(5_000);
+    openEpoch(cluster, c2);
+    for (const node of part) node.start([]);
+    return { cluster, c2 };
+  }
+  const isSeen = (node: SimNode): boolean => node.events.some((event) => event.kind === 'charter-forked');
+
+  test('see that they are apart, also the one whose charter is longer', () => {
+    const { cluster, c2 } = longerAlone();
+    assert(cluster.runUntil(() => isSeen(c2), 10 * lookoutPeriodMs));
+  });
+
+  test('ask nobody again and again for the whole of it', () => {
+    const asked: { readonly place: string; readonly length: number }[] = [];
+    const onStep = (node: SimNode, effects: readonly MemberEffect[]): void => {
+      if (node.name !== 'c2') return;
+      for (const effect of effects) {
+        const request = effect.kind === 'request' ? decodeRequest(effect.body) : undefined;
+        if (effect.kind !== 'request' || request?.kind !== 'charter') continue;
+        asked.push({ place: endpointText(effect.to.endpoints[0] as Endpoint), length: request.length });
+      }
+    };
+    const { cluster } = longerAlone({ onStep });
+    asked.length = 0;
+    cluster.run(behindPeriodMs - lookoutPeriodMs);
+    const whole = asked.filter(({ length }) => length === 0).map(({ place }) => place);
+    assert(whole.length >= 1 && asked.length >= 3 * whole.length, `${whole.length} of ${asked.length}`);
+    assert.equal(new Set(whole).size, whole.length, whole.join());
+  });
 });
 
 test('that is seen, too, when both have changed their charters since', () => {
