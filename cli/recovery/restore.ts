@@ -3,10 +3,10 @@ import { existsSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { equalBytes } from '../../src/bytes.ts';
 import { encodeGenesis, type Genesis } from '../../src/certificate/genesis.ts';
+import { type HeardCharter, heed } from '../../src/control/recovering.ts';
 import { exchangeKeyFrom, seedBytes, signingKeyFrom } from '../../src/crypto.ts';
 import { HivemindError } from '../../src/error.ts';
 import { type Address, isLabel, parseAddress } from '../../src/identity.ts';
-import { heedAmendments } from '../../src/member/log-recovery.ts';
 import { writeSettings } from '../../src/settings/draft.ts';
 import { writeFileAtomically } from '../../src/store/atomic-file.ts';
 import { syncFolder } from '../../src/store/folder.ts';
@@ -52,7 +52,7 @@ async function restore(file: string, flags: RestoreFlags): Promise<RecoveryRepor
     throw new HivemindError('name-invalid', sentence);
   }
   const { genesis, log } = await openSaved(file);
-  if (flags.memberData !== undefined) heedAmendments(log, await heardBy(flags.memberData, genesis));
+  if (flags.memberData !== undefined) heed(log.state, await heardBy(flags.memberData, genesis));
   const recoveryKey = await readRecoveryKey(flags, genesis);
   const bind = parseAddress(flags.bind);
   const advertise = (flags.advertise ?? '').split(',').filter((text) => text.trim() !== '');
@@ -86,15 +86,15 @@ async function restore(file: string, flags: RestoreFlags): Promise<RecoveryRepor
   return { ...report, done: true };
 }
 
-/** All amendments that the member with this data folder, or with the one that it was copied from, knew of. */
-async function heardBy(folder: string, genesis: Genesis): Promise<readonly Uint8Array[]> {
+/** What of the charter the member with this data folder, or with the one that it was copied from, knew. */
+async function heardBy(folder: string, genesis: Genesis): Promise<HeardCharter> {
   const { memory } = existsSync(folder) ? await new NodeFolder(folder).memory() : { memory: undefined };
   if (memory === undefined) {
     const sentence = `${folder} holds nothing that a member remembers; name a member's data folder with --member-data.`;
     throw new HivemindError('not-found', sentence);
   }
   const { digest } = memory;
-  if (equalBytes(digest.genesis, encodeGenesis(genesis))) return digest.charter.amendments;
+  if (equalBytes(digest.genesis, encodeGenesis(genesis))) return digest.charter;
   const sentence = `${folder} is of another cluster than the snapshot; name the data folder of a member of this one.`;
   throw new HivemindError('cluster-mismatch', sentence);
 }

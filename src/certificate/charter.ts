@@ -46,6 +46,7 @@ export class Charter {
   private readonly heads: Uint8Array[];
   private latest: EpochStatement | RecoveryStatement | undefined;
   private recovery: RecoveryStatement | undefined;
+  private recovered = 0;
   /** The set that was in force when the present epoch began: those before it admit nobody in this one. */
   private epochSet = 0;
   private controlNodes: readonly ControlNode[];
@@ -80,6 +81,16 @@ export class Charter {
   /** The last recovery, whatever was amended since; nothing when there was none. */
   get lastRecovery(): RecoveryStatement | undefined {
     return this.recovery;
+  }
+
+  /** How many of the amendments are recoveries. */
+  get recoveries(): number {
+    return this.recovered;
+  }
+
+  /** Every number below was given out, or left out, before the last amendment. */
+  get nextNumber(): NodeNumber {
+    return Math.max(this.ends.at(-1) ?? 0, this.latest?.nextNumber ?? 0, this.genesis.control.length + 1);
   }
 
   /** Whom the genesis or a recovery names, with keys and addresses: they need no certificate. */
@@ -170,6 +181,7 @@ export class Charter {
     if (statement.kind === 'recovery') {
       const { node } = statement;
       this.recovery = statement;
+      this.recovered++;
       this.succeed(statement, [node]);
       const others = this.controlNodes.filter(({ number }) => number !== node.number);
       this.controlNodes = [...others, node];

@@ -33,7 +33,10 @@ export interface RecoveryStatement extends Amending {
   /** SHA-256 of the numbers that belong, as a set of numbers is encoded. */
   readonly membersHash: Uint8Array;
   readonly at: WallMs;
-  /** The last entry of the event log that was kept, and the hash chain up to it. */
+  /**
+   * The last entry of the event log that was kept, or, if that is higher, where the log of an earlier recovery went on
+   * that is not in it; and the hash chain up to the one that was kept.
+   */
   readonly lastIndex: LogIndex;
   readonly lastChain: Uint8Array;
   /** Who goes on: a member, under its number, or a new node. Like those of the genesis it needs no certificate. */

@@ -3,16 +3,42 @@
  * what the log would do, if anybody could still write to it.
  */
 import { equalBytes } from '../bytes.ts';
-import { amendmentsMax } from '../certificate/charter.ts';
+import { amendmentsMax, type Charter } from '../certificate/charter.ts';
 import type { ControlNode } from '../certificate/genesis.ts';
 import { numbersSkipped, type RecoveryStatement, resumedIndex, verifyRecovery } from '../certificate/recovery.ts';
 import { sha256 } from '../crypto.ts';
-import { type LogIndex, nodeNumberMax, type WallMs } from '../identity.ts';
+import { type LogIndex, type NodeNumber, nodeNumberMax, type WallMs } from '../identity.ts';
 import { newcomer, returned } from './admitted-member.ts';
 import { countTokenUse } from './apply.ts';
 import { type AdmittedMember, type ControlState, controlRole } from './control-state.ts';
-import { encodeNumbers } from './number-set.ts';
+import { decodeNumbers, encodeNumbers, numbersMax } from './number-set.ts';
 import type { Refusal } from './refusal.ts';
+
+/** What a node knows of the charter: amendments in order, and who belonged, encoded, when the last epoch began. */
+export interface HeardCharter {
+  readonly amendments: readonly Uint8Array[];
+  readonly members: Uint8Array;
+}
+
+/**
+ * Takes over amendments that the log of `state` does not hold, and what follows from them: the numbers given out since,
+ * and who does not belong any more. The others go by them, and a recovery in the place of one of them would be another
+ * charter.
+ */
+export function heed(state: ControlState, { amendments, members }: HeardCharter): void {
+  const { charter } = state;
+  for (const amendment of amendments) charter.amend(amendment);
+  state.nextNumber = Math.max(state.nextNumber, charter.nextNumber);
+  const { epochStatement, lastRecovery } = charter;
+  if (epochStatement === undefined) return;
+  state.at = Math.max(state.at, epochStatement.at);
+  if (!equalBytes(sha256(members), epochStatement.membersHash)) return;
+  const belonging = new Set(decodeNumbers(members, numbersMax));
+  const isOut = (number: NodeNumber): boolean => number < epochStatement.nextNumber && !belonging.has(number);
+  for (const number of [...state.members.keys()]) if (isOut(number)) state.dropMember(number);
+  // Who went on then is the one to be given up now, and to be named.
+  if (lastRecovery !== undefined && state.isControl(lastRecovery.node.number)) seat(state, lastRecovery);
+}
 
 export interface RecoveryWish {
   /** Who goes on: the member that has its key, or else a new one. */
@@ -57,7 +83,7 @@ export function planRecovery(state: ControlState, wish: RecoveryWish): RecoveryP
     nextNumber,
     membersHash: sha256(members),
     at: Math.max(state.at, wish.at),
-    lastIndex: wish.lastIndex,
+    lastIndex: Math.max(wish.lastIndex, resumedAt(charter)),
     lastChain: wish.lastChain,
     node: { ...wish.node, number: survivor?.number ?? nextNumber },
   };
@@ -127,6 +153,11 @@ function abandon(state: ControlState): void {
   state.removed.clear();
 }
 
+/** A log from before a recovery that was only heard of ends where that one's goes on: whoever followed it is there. */
+function resumedAt({ lastRecovery }: Charter): LogIndex {
+  return lastRecovery === undefined ? 0 : resumedIndex(lastRecovery);
+}
+
 /** The node that goes on is alive, whatever the lost ones held it for. */
 function seat(state: ControlState, { node, at }: RecoveryStatement): void {
   const member = state.members.get(node.number);
@@ -136,5 +167,5 @@ function seat(state: ControlState, { node, at }: RecoveryStatement): void {
   const papers = { roles: [controlRole], certificate: undefined, locator: undefined };
   const joinedAt = state.appliedIndex;
   state.putMember({ number, name, signingKey, exchangeKey, ...papers, joinedAt, ...newcomer(at) });
-  state.nextNumber = number + 1;
+  state.nextNumber = Math.max(state.nextNumber, number + 1);
 }

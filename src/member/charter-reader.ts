@@ -3,11 +3,11 @@
  * says goes before what the open header of a packet says, which anybody may have sent: that costs a question now and
  * then, and holds nothing up.
  */
-import type { Epoch, MonotonicMs, NodeNumber } from '../identity.ts';
+import { type Epoch, endpointText, type MonotonicMs, type NodeNumber } from '../identity.ts';
 import type { Instant } from '../seam/instant.ts';
 import type { Random } from '../seam/random.ts';
 import type { StreamTarget } from '../seam/streams.ts';
-import { charterPage } from '../wire/peer-message.ts';
+import { type CharterPage, charterPage } from '../wire/peer-message.ts';
 import type { Membership } from './membership.ts';
 import type { Outbox } from './outbox.ts';
 
@@ -23,6 +23,10 @@ const spreadMsMax = 20_000;
  * once one of them has answered that there is nothing new.
  */
 export const hearsayPeriodMs = 10_000;
+/** Who knows of fewer amendments is asked for all of them so often at most: mostly it is only behind. */
+export const behindPeriodMs = 600_000;
+/** So many are known that were asked so, by the address that was asked first. */
+const behindMax = 256;
 /** Stands for all who are no control nodes: their numbers are as easily made up as their packets. */
 const anybodyElse = 0;
 
@@ -49,6 +53,9 @@ export class CharterReader {
   };
   /** When each control node, or anybody else, was last asked for a claim: at most ten. */
   private readonly claimAskedAt = new Map<NodeNumber, MonotonicMs>();
+
+  /** When whoever is at this address was last asked for all of a charter that is shorter; the oldest first. */
+  private readonly behindAskedAt = new Map<string, MonotonicMs>();
 
   constructor(self: NodeNumber, membership: Membership, outbox: Outbox, random: Random) {
     this.self = self;
@@ -125,7 +132,8 @@ export class CharterReader {
 
   /**
    * From the last amendment on that this node knows: the answerer may have another in its place. Who parted from it
-   * before that is asked for all of its charter: what came after shows neither whose it is nor where they parted.
+   * before that is asked for all of its charter: what came after shows neither whose it is nor where they parted, and
+   * a charter that does not reach so far shows nothing at all.
    */
   private ask(lane: Lane, target: StreamTarget, at: Instant, isWhole = false): void {
     const { charter } = this.membership.directory;
@@ -140,8 +148,7 @@ export class CharterReader {
         lane.isAsking = false;
         const isNews = outcome.ok && this.membership.amend(outcome.value, later);
         if (isNews) return;
-        const [first] = outcome.ok ? outcome.value.amendments : [];
-        if (length > 0 && first !== undefined && charter.amend(first) === 'refused') {
+        if (length > 0 && outcome.ok && this.mayHaveParted(outcome.value, target, later)) {
           this.ask(lane, target, later, true);
           return;
         }
@@ -150,6 +157,19 @@ export class CharterReader {
       },
       at,
     );
+  }
+
+  private mayHaveParted({ amendments: [first] }: CharterPage, { endpoints }: StreamTarget, { now }: Instant): boolean {
+    if (first !== undefined) return this.membership.directory.charter.amend(first) === 'refused';
+    const [endpoint] = endpoints;
+    if (endpoint === undefined) return false;
+    const place = endpointText(endpoint);
+    if (now - (this.behindAskedAt.get(place) ?? Number.NEGATIVE_INFINITY) < behindPeriodMs) return false;
+    this.behindAskedAt.delete(place);
+    this.behindAskedAt.set(place, now);
+    const [oldest] = this.behindAskedAt.keys();
+    if (this.behindAskedAt.size > behindMax && oldest !== undefined) this.behindAskedAt.delete(oldest);
+    return true;
   }
 }
 

@@ -9,7 +9,10 @@ import { encodeConfiguration } from '../raft/configuration.ts';
 import { chainHash, chainStart, type LogEntry, type LogSnapshot, type StoredLog } from '../seam/log-store.ts';
 import { decodeCommand } from '../wire/command.ts';
 
-/** Terms that are left out: higher than any that the lost control nodes can have reached. */
+/**
+ * Terms that are left out, for this recovery and each before it, which the log need not hold: higher than any that the
+ * lost control nodes can have reached.
+ */
 export const termsSkipped = 1_048_576;
 
 /** A log to its end, entries included of which nobody knows any more whether they were committed. */
@@ -48,14 +51,6 @@ export function surveyLog(
   return { state, lastIndex: state.appliedIndex, lastTerm, chain, lastAt: state.at };
 }
 
-/**
- * Takes over amendments of which the node heard while their entries did not reach its log any more: the others go by
- * them, and a recovery in the place of one of them would be another charter.
- */
-export function heedAmendments({ state }: SurveyedLog, amendments: readonly Uint8Array[]): void {
-  for (const amendment of amendments) state.charter.amend(amendment);
-}
-
 function apply(state: ControlState, { index, kind, payload }: LogEntry): void {
   if (kind !== 'command') {
     applyNothing(state, index);
@@ -70,7 +65,7 @@ function apply(state: ControlState, { index, kind, payload }: LogEntry): void {
 export function recoveredLog(state: ControlState, highestTerm: Term): LogSnapshot {
   return {
     index: state.appliedIndex,
-    term: highestTerm + termsSkipped,
+    term: highestTerm + termsSkipped * Math.max(1, state.charter.recoveries),
     chain: state.charter.head,
     configuration: encodeConfiguration({ voters: state.controlNumbers, learners: [], outgoing: [] }),
     state: encodeState(state),

@@ -4,8 +4,9 @@ import { describe, test } from 'node:test';
 import { toHex } from '../../src/bytes.ts';
 import { numbersSkipped, resumedIndex, signRecovery } from '../../src/certificate/recovery.ts';
 import { amendmentsReserve, judgeChange, recoveriesReserve } from '../../src/control/amending.ts';
+import type { ControlState } from '../../src/control/control-state.ts';
 import { decodeNumbers, numbersMax } from '../../src/control/number-set.ts';
-import { planRecovery, type RecoveryPlan, type RecoveryWish, recover } from '../../src/control/recovering.ts';
+import { heed, planRecovery, type RecoveryPlan, type RecoveryWish, recover } from '../../src/control/recovering.ts';
 import { decodeState, encodeState, stateHash } from '../../src/control/state-snapshot.ts';
 import type { ErrorCode } from '../../src/error.ts';
 import type { NodeNumber } from '../../src/identity.ts';
@@ -164,6 +165,51 @@ describe('a recovery by a new node, out of a saved snapshot', () => {
     const pane = cluster();
     refused(pane, wish(pane, 9, {}, 'atlas'), 'name-taken', /atlas is a living member's/);
     refused(pane, wish(pane, 9, { keep: ['control-2'] }, 'control-2'), 'name-taken', /control-2/);
+  });
+});
+
+describe('a recovery of a state that an earlier recovery does not know', () => {
+  /** The first recovery on a new node, with the name of a lost one; and the state from before it. */
+  function heard(): { readonly pane: Pane; readonly first: RecoveryPlan; readonly again: ControlState } {
+    const pane = cluster();
+    const again = decodeState(encodeState(pane.state), pane.founders.genesis, pane.founders.hash);
+    const first = planned(pane, wish(pane, 9, {}, 'control-2'));
+    const bytes = signed(first, 9);
+    assert(again !== undefined && recover(pane.state, first, bytes));
+    heed(again, { amendments: [bytes], members: first.members });
+    return { pane, first, again };
+  }
+
+  test('gives up whom the earlier one set in, and nobody who was given up by it belongs', () => {
+    const { pane, first, again } = heard();
+    const asked = wish(pane, 10, { lastIndex: again.appliedIndex }, 'control-2');
+    const plan = planRecovery(again, asked);
+    assert('statement' in plan, 'the name is free, for it is a lost one’s');
+    assert.deepEqual(
+      plan.givenUp.map(({ name, number }) => [name, number]),
+      [['control-2', first.statement.node.number]],
+    );
+    assert.deepEqual(decodeNumbers(plan.members, numbersMax), [4]);
+  });
+
+  test('goes on behind the numbers and indexes that the earlier one may have given out', () => {
+    const { pane, first, again } = heard();
+    const plan = planRecovery(again, wish(pane, 10, { lastIndex: again.appliedIndex }, 'control-9'));
+    assert('statement' in plan);
+    assert.equal(plan.statement.node.number, first.statement.nextNumber + 1 + numbersSkipped);
+    assert.equal(plan.statement.lastIndex, resumedIndex(first.statement));
+    const bytes = signed(plan, 10);
+    assert.equal(pane.state.charter.amend(bytes), 'amended');
+    assert(recover(again, plan, bytes));
+    assert.deepEqual([...again.members.keys()], [4, plan.statement.node.number]);
+  });
+
+  test('drops nobody where it is not known who went on belonging', () => {
+    const { pane, first } = heard();
+    const state = cluster().state;
+    const bytes = pane.state.charter.since(0, 1);
+    heed(state, { amendments: bytes, members: new Uint8Array(0) });
+    assert.deepEqual([state.members.size, state.nextNumber], [4, first.statement.nextNumber]);
   });
 });
 

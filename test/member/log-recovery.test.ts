@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { toHex, utf8 } from '../../src/bytes.ts';
 import { signRecovery } from '../../src/certificate/recovery.ts';
-import { planRecovery, recover } from '../../src/control/recovering.ts';
+import { heed, planRecovery, recover } from '../../src/control/recovering.ts';
 import { stateHash } from '../../src/control/state-snapshot.ts';
-import { heedAmendments, recoveredLog, surveyLog, termsSkipped } from '../../src/member/log-recovery.ts';
+import { recoveredLog, surveyLog, termsSkipped } from '../../src/member/log-recovery.ts';
 import { decodeConfiguration } from '../../src/raft/configuration.ts';
 import { chainHash, chainStart, type LogEntry, type LogSnapshot } from '../../src/seam/log-store.ts';
 import { exchangeKey, filled, foundedAt, recoverySeed, signingKey } from '../certificate/cluster.ts';
@@ -58,7 +58,7 @@ test('a recovery follows amendments of which the node only heard, so that those 
   const elsewhere = founders.charter;
   const missed = founders.certificate(founders.nextEpoch(elsewhere)).bytes;
   assert.equal(elsewhere.amend(missed), 'amended');
-  heedAmendments(survey, [missed]);
+  heed(survey.state, { amendments: [missed], members: new Uint8Array(0) });
   const keys = { signingKey: signingKey(1).publicKey, exchangeKey: exchangeKey(0x11) };
   const plan = planRecovery(survey.state, {
     node: { name: 'control-1', ...keys, endpoints: [{ host: '10.0.0.1', port: 7100 }] },

@@ -2,23 +2,26 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { signRecovery } from '../../src/certificate/recovery.ts';
-import { planRecovery, recover } from '../../src/control/recovering.ts';
-import type { Endpoint } from '../../src/identity.ts';
+import { type HeardCharter, heed, planRecovery, recover } from '../../src/control/recovering.ts';
+import { type Endpoint, endpointText } from '../../src/identity.ts';
+import { behindPeriodMs } from '../../src/member/charter-reader.ts';
 import { lookoutPeriodMs } from '../../src/member/charter-search.ts';
-import { heedAmendments, recoveredLog, surveyLog } from '../../src/member/log-recovery.ts';
+import type { MemberEffect } from '../../src/member/effect.ts';
+import { recoveredLog, surveyLog } from '../../src/member/log-recovery.ts';
 import type { StoredLog } from '../../src/seam/log-store.ts';
 import { epochGraceMs } from '../../src/session/sessions.ts';
 import type { SimCluster } from '../../src/sim/sim-cluster.ts';
 import type { SimNode } from '../../src/sim/sim-node.ts';
 import { peekLog, replaceLog } from '../../src/store/log-replacement.ts';
+import { decodeRequest } from '../../src/wire/peer-message.ts';
 import { role } from '../certificate/cluster.ts';
 import { membersOf, nodeOf, seenBy, wholeCluster } from './scene.ts';
 
 const followMs = 60_000;
 
 /** A cluster whose invariants are off: that nobody goes on without a majority is what a recovery breaks by intent. */
-function scene(members = 4): SimCluster {
-  const cluster = wholeCluster({ members });
+function scene(options: Parameters<typeof wholeCluster>[0] = {}): SimCluster {
+  const cluster = wholeCluster({ members: 4, ...options });
   Object.assign(cluster.invariants, { check: () => {} });
   return cluster;
 }
@@ -29,11 +32,11 @@ function recoverOn(
   node: SimNode,
   log: Pick<StoredLog, 'snapshot' | 'entries'>,
   keep: readonly string[],
-  heard: readonly Uint8Array[] = [],
+  heard: HeardCharter = { amendments: [], members: new Uint8Array(0) },
 ): number {
   const { genesis } = cluster;
   const survey = surveyLog(genesis, log);
-  heedAmendments(survey, heard);
+  heed(survey.state, heard);
   const { name, endpoint } = node;
   const keys = { signingKey: node.signingKey.publicKey, exchangeKey: node.exchangeKey.publicKey };
   const plan = planRecovery(survey.state, {
@@ -217,9 +220,9 @@ describe('a snapshot from before an epoch', () => {
     openEpoch(cluster, c1);
     cluster.run(2 * epochGraceMs);
     for (const each of cluster.control) each.crash();
-    const heard = nodeOf(cluster, 'm2').member?.directory.charterPage(0).amendments ?? [];
+    const heard = nodeOf(cluster, 'm2').member?.directory.charterPage(0);
     const node = cluster.add({ name: 'c9', roles: [role('control')], endpoint: c1.endpoint });
-    const number = recoverOn(cluster, node, log, [], isHeard ? heard : []);
+    const number = recoverOn(cluster, node, log, [], isHeard ? heard : undefined);
     node.belong({ genesis: cluster.genesis, number });
     node.start([]);
     return cluster;
@@ -238,9 +241,59 @@ describe('a snapshot from before an epoch', () => {
   });
 });
 
+describe('a snapshot that is restored a second time, with what a member heard since', () => {
+  const names = ['m1', 'm2', 'm3', 'm4'];
+
+  /** The second restored node was `named` so; `late` joined while the first one went on. */
+  function restoredTwice(late: readonly string[], named = 'c9'): { cluster: SimCluster; second: SimNode } {
+    const cluster = scene();
+    const [c1] = cluster.control as readonly [SimNode];
+    const log = peekLog(c1.disk.files, '/log');
+    for (const each of cluster.control) each.crash();
+    const restore = (name: string, heard?: HeardCharter): SimNode => {
+      const node = cluster.add({ name, roles: [role('control')], endpoint: c1.endpoint });
+      node.belong({ genesis: cluster.genesis, number: recoverOn(cluster, node, log, [], heard) });
+      node.start([]);
+      return node;
+    };
+    const first = restore('c8');
+    comesTogether(cluster, 2, 'c8', ...names);
+    for (const name of late) cluster.start([cluster.add({ name, roles: nodeOf(cluster, 'm1').roles })]);
+    comesTogether(cluster, 2, 'c8', ...names, ...late);
+    cluster.run(2 * epochGraceMs);
+    first.crash();
+    const heard = nodeOf(cluster, 'm2').member?.directory.charterPage(0);
+    return { cluster, second: restore(named, heard) };
+  }
+
+  test('is followed by all whom it knows, at a number and an index of its own', () => {
+    const { cluster, second } = restoredTwice([]);
+    comesTogether(cluster, 3, 'c9', ...names);
+    assert(second.number > nodeOf(cluster, 'c8').number + 65_000);
+    assert((second.member?.pane?.state.appliedIndex ?? 0) > 20_000_000_000);
+    assert.deepEqual([...(second.member?.pane?.state.members.values() ?? [])].map(({ name }) => name).sort(), [
+      'c9',
+      ...names,
+    ]);
+  });
+
+  test('knows nobody who was admitted in between, and they are told', () => {
+    const { cluster } = restoredTwice(['late', 'later']);
+    comesTogether(cluster, 3, 'c9', ...names);
+    const isTold = (name: string): boolean => {
+      return nodeOf(cluster, name).events.some(({ kind }) => kind === 'removed-me');
+    };
+    assert(cluster.runUntil(() => isTold('late') && isTold('later'), followMs));
+  });
+});
+
 /** Recovers on c1, whom all members follow, and on c2, which is not started yet. */
-function recoveredApart(): { readonly cluster: SimCluster; readonly c1: SimNode; readonly c2: SimNode } {
-  const cluster = scene();
+function recoveredApart(options?: Parameters<typeof wholeCluster>[0]): {
+  readonly cluster: SimCluster;
+  readonly c1: SimNode;
+  readonly c2: SimNode;
+} {
+  const cluster = scene(options);
   const [c1, c2] = cluster.control as readonly [SimNode, SimNode];
   for (const each of cluster.control) each.crash();
   for (const node of [c1, c2]) recoverOn(cluster, node, peekLog(node.disk.files, '/log'), []);
@@ -259,6 +312,47 @@ test('two parts that were recovered apart see that they are, and go on apart', (
   );
   assert.deepEqual(c1.member?.directory.controlNumbers(), [1]);
   assert.deepEqual(c2.member?.directory.controlNumbers(), [2]);
+});
+
+describe('two parts of which one has amended its charter since', () => {
+  /** c2 goes on alone, and knows of one amendment more than all others, who come back then. */
+  function longerAlone(options?: Parameters<typeof wholeCluster>[0]): {
+    readonly cluster: SimCluster;
+    readonly c2: SimNode;
+  } {
+    const { cluster, c2 } = recoveredApart(options);
+    const part = ['c1', 'm1', 'm2', 'm3', 'm4'].map((name) => nodeOf(cluster, name));
+    for (const node of part) node.crash();
+    c2.start([]);
+    cluster.run(5_000);
+    openEpoch(cluster, c2);
+    for (const node of part) node.start([]);
+    return { cluster, c2 };
+  }
+  const isSeen = (node: SimNode): boolean => node.events.some((event) => event.kind === 'charter-forked');
+
+  test('see that they are apart, also the one whose charter is longer', () => {
+    const { cluster, c2 } = longerAlone();
+    assert(cluster.runUntil(() => isSeen(c2), 10 * lookoutPeriodMs));
+  });
+
+  test('ask nobody again and again for the whole of it', () => {
+    const asked: { readonly place: string; readonly length: number }[] = [];
+    const onStep = (node: SimNode, effects: readonly MemberEffect[]): void => {
+      if (node.name !== 'c2') return;
+      for (const effect of effects) {
+        const request = effect.kind === 'request' ? decodeRequest(effect.body) : undefined;
+        if (effect.kind !== 'request' || request?.kind !== 'charter') continue;
+        asked.push({ place: endpointText(effect.to.endpoints[0] as Endpoint), length: request.length });
+      }
+    };
+    const { cluster } = longerAlone({ onStep });
+    asked.length = 0;
+    cluster.run(behindPeriodMs - lookoutPeriodMs);
+    const whole = asked.filter(({ length }) => length === 0).map(({ place }) => place);
+    assert(whole.length >= 1 && asked.length >= 3 * whole.length, `${whole.length} of ${asked.length}`);
+    assert.equal(new Set(whole).size, whole.length, whole.join());
+  });
 });
 
 test('that is seen, too, when both have changed their charters since', () => {
