@@ -67,7 +67,10 @@ export class PaneInvariants {
     if (pane === undefined) return;
     const { role, term, commitIndex } = pane.engine.raft;
     this.commitSeen = Math.max(this.commitSeen, commitIndex);
-    if (role === 'candidate' || role === 'leader') this.countVote(node, term, node.number);
+    // A candidate may die before its own vote is durable, and has not voted then.
+    const { hardState } = node.disk.stored;
+    const isCast = hardState.term === term && hardState.votedFor === node.number;
+    if (role === 'leader' || (role === 'candidate' && isCast)) this.countVote(node, term, node.number);
     if (role === 'leader') this.checkLeader(node, pane);
     this.checkApplied(node, pane);
   }
@@ -79,12 +82,17 @@ export class PaneInvariants {
     if (message.kind === 'pre-vote-request' || message.kind === 'pre-vote-answer') return;
     const { hardState } = node.disk.stored;
     if (hardState.term < message.term) violated('a term is durable before it is spoken of', node, `${message.term}`);
-    if (message.kind === 'vote-answer' && message.granted) {
-      this.countVote(node, message.term, to);
-      const isDurable = hardState.term > message.term || hardState.votedFor === to;
-      if (!isDurable) violated('a vote is durable before it is given', node, `term ${message.term}`);
-    }
+    if (message.kind === 'vote-answer' && message.granted) this.checkVote(node, message.term, to);
+    if (message.kind === 'vote-request') this.checkVote(node, message.term, node.number);
     if (message.kind === 'append-answer' && message.accepted) this.checkPromise(node, message);
+  }
+
+  /** Whoever asks for votes has given its own. */
+  private checkVote(node: SimNode, term: Term, candidate: NodeNumber): void {
+    const { hardState } = node.disk.stored;
+    this.countVote(node, term, candidate);
+    const isDurable = hardState.term > term || hardState.votedFor === candidate;
+    if (!isDurable) violated('a vote is durable before it is given', node, `term ${term}`);
   }
 
   /** Two logs that have an entry in common have all before it in common, committed or not (Raft §3.5). */
