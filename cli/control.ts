@@ -43,15 +43,15 @@ async function onChange(change: Change, name: string, options: AgentOptions): Pr
   const changed = await withAgent(options, async (agent) => {
     const { index } = await agent.ask({ kind: 'change-control', change, name });
     const control = await controlNodesOnce(agent, (names) => names.includes(name) === (change === 'promote'));
-    return { index, ...(control === undefined ? {} : { control }) };
+    if (control !== undefined) return { index, control };
+    const sentence = `Log entry ${index} asks for it, and a majority of the control nodes has not signed yet; `;
+    throw new HivemindError('time-out', `${sentence}\`hivemind control ls\` shows whether it came to be.`);
   });
-  printAnswer(changed, options.json === true, ({ index, control }) =>
-    control === undefined
-      ? `Log entry ${index} asks for it; it is so when a majority of the control nodes has signed.`
-      : `The control nodes are ${control.join(', ')}, as asked for by log entry ${index}.`,
-  );
   const { control } = changed;
-  if (control === undefined || control.length >= safeControlNodes) return;
+  printAnswer(changed, options.json === true, ({ index }) => {
+    return `The control nodes are ${control.join(', ')}, as asked for by log entry ${index}.`;
+  });
+  if (control.length >= safeControlNodes) return;
   printNote(`With ${control.length} control nodes none may fail; three or more survive a failure.`);
 }
 
@@ -87,11 +87,12 @@ async function removedBy(agent: AgentClient, name: string): Promise<number | und
 async function onTransfer(name: string, options: AgentOptions): Promise<void> {
   const leads = await withAgent(options, async (agent) => {
     await agent.ask({ kind: 'transfer-lead', name });
-    return (await once(async () => (await agent.ask({ kind: 'status' })).pane.leader === name)) ?? false;
+    const isLeading = await once(async () => (await agent.ask({ kind: 'status' })).pane.leader === name);
+    if (isLeading === true) return isLeading;
+    const sentence = `${name} was asked to lead, and does not yet; \`hivemind control ls\` shows who does.`;
+    throw new HivemindError('time-out', sentence);
   });
-  printAnswer({ leads }, options.json === true, () =>
-    leads ? `${name} leads.` : `${name} was asked to lead, and does not yet; \`hivemind control ls\` shows who does.`,
-  );
+  printAnswer({ leads }, options.json === true, () => `${name} leads.`);
 }
 
 async function controlNodesOnce(

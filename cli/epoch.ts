@@ -1,6 +1,7 @@
 /** The epoch: a generation of the cluster. With a new one, what was removed before it is forgotten. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
+import { HivemindError } from '../src/error.ts';
 import { type AgentClient, withAgent } from './agent-client.ts';
 import { type AgentOptions, agentCommand } from './agent-command.ts';
 import { printAnswer } from './output.ts';
@@ -18,13 +19,14 @@ async function onAdvance(options: AgentOptions): Promise<void> {
   const advanced = await withAgent(options, async (agent) => {
     const before = await epochAt(agent);
     const { index } = await agent.ask({ kind: 'advance-epoch' });
-    return { index, epoch: await nextEpoch(agent, before) };
+    const epoch = await nextEpoch(agent, before);
+    if (epoch !== undefined) return { index, epoch };
+    const sentence = `Log entry ${index} asks for the next epoch, and a majority of the control nodes has not signed yet; `;
+    throw new HivemindError('time-out', `${sentence}\`hivemind status\` shows whether it has begun.`);
   });
-  printAnswer(advanced, options.json === true, ({ index, epoch }) =>
-    epoch === undefined
-      ? `Log entry ${index} asks for the next epoch; it begins when a majority of the control nodes has signed.`
-      : `Epoch ${epoch} has begun, as asked for by log entry ${index}; members follow within a minute.`,
-  );
+  printAnswer(advanced, options.json === true, ({ index, epoch }) => {
+    return `Epoch ${epoch} has begun, as asked for by log entry ${index}; members follow within a minute.`;
+  });
 }
 
 async function epochAt(agent: AgentClient): Promise<number> {

@@ -201,8 +201,9 @@ function describe(founded: Founded): string {
   return [
     `Cluster ${founded.cluster.slice(0, 8)}: ${nodes}, of which ${quorum} must be in touch to decide anything.`,
     '',
-    'Copy each folder to its machine (it holds secret keys) and start it there:',
+    'Copy each folder to its machine once, delete it here (it holds secret keys), and start it there:',
     ...control.map((node) => `  hivemind agent -c ${node.settings}    # ${node.name}, ${node.address}`),
+    'Never copy it a second time, to a new disk say: remove that control node, and let a new one join.',
     '',
     'Then let others join, through any member:',
     `  ${founded.join}`,

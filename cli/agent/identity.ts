@@ -27,6 +27,15 @@ export interface Identity {
 export async function rememberedIdentity(folder: NodeFolder, log: Logger): Promise<Identity | undefined> {
   const { memory, repair } = await folder.memory();
   if (repair !== undefined) log.warn('memory repaired', { repair });
+  return await identityIn(folder, memory);
+}
+
+/**
+ * The same for a folder that remembers this.
+ *
+ * @throws HivemindError `data-corrupt`
+ */
+export async function identityIn(folder: NodeFolder, memory: MemberMemory | undefined): Promise<Identity | undefined> {
   const founding = await folder.founding();
   if (founding !== undefined) return { ...founding, memory, isFounder: true };
   if (memory === undefined) return undefined;

@@ -25,7 +25,7 @@ import { DiskFull } from '../../src/store/disk-failure.ts';
 import { makeFolder } from '../../src/store/folder.ts';
 import { createKeys, loadKeys } from '../../src/store/key-file.ts';
 import { createRecordFile, type RecordFileKind, readRecordFile } from '../../src/store/record-file.ts';
-import { readSnapshot, retireSnapshot, writeSnapshot } from '../../src/store/snapshot-file.ts';
+import { peekSnapshot, readSnapshot, retireSnapshot, writeSnapshot } from '../../src/store/snapshot-file.ts';
 import { fullRetryMs } from '../../src/store/write-ahead-log.ts';
 import { systemRandom } from '../../src/system/random.ts';
 
@@ -98,6 +98,22 @@ export class NodeFolder {
   }
 
   /**
+   * What the node remembers, and nothing is moved: for whoever only looks, or must not go on without it.
+   *
+   * @param advice what to do when it cannot be read
+   * @throws HivemindError `data-corrupt` when it is damaged or of another version; `disk-failed`
+   */
+  async peekMemory(advice: string): Promise<MemberMemory | undefined> {
+    const bytes = await peekSnapshot(this.path).catch((thrown: unknown) => {
+      const isDisk = thrown instanceof HivemindError && thrown.code === 'disk-failed';
+      throw isDisk ? thrown : unreadable(this.path, advice, thrown);
+    });
+    const memory = bytes === undefined ? undefined : decodeMemory(bytes);
+    if (bytes !== undefined && memory === undefined) throw unreadable(this.path, advice);
+    return memory;
+  }
+
+  /**
    * Waits for room on a full disk where there is an `onFull` to be told of it, and of its end.
    *
    * @throws HivemindError `disk-failed`
@@ -133,6 +149,11 @@ export class NodeFolder {
     await writeFileAtomically(path, utf8(`${made.keyPem.trimEnd()}\n${made.certificatePem}`));
     return made;
   }
+}
+
+function unreadable(folder: string, advice: string, cause?: unknown): HivemindError {
+  const path = join(folder, 'member.snapshot');
+  return new HivemindError('data-corrupt', `${path} is damaged or of another version of hivemind; ${advice}.`, cause);
 }
 
 /** A token from a file, for those who keep it off command lines. */

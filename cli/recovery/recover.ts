@@ -6,21 +6,27 @@ import { assert } from '../../src/assert.ts';
 import type { Genesis } from '../../src/certificate/genesis.ts';
 import { signRecovery } from '../../src/certificate/recovery.ts';
 import { parseRecoveryKey } from '../../src/certificate/recovery-key.ts';
-import { heed, planRecovery, type RecoveryPlan, type RecoveryWish, recover } from '../../src/control/recovering.ts';
+import {
+  type HeardCharter,
+  heed,
+  planRecovery,
+  type RecoveryPlan,
+  type RecoveryWish,
+  recover,
+} from '../../src/control/recovering.ts';
 import type { SigningKey } from '../../src/crypto.ts';
 import { HivemindError } from '../../src/error.ts';
-import type { LogIndex, Term } from '../../src/identity.ts';
-import { charterOf } from '../../src/member/directory.ts';
+import { type LogIndex, type Term, wallText } from '../../src/identity.ts';
+import { Directory } from '../../src/member/directory.ts';
 import { recoveredLog, type SurveyedLog, surveyLog } from '../../src/member/log-recovery.ts';
 import { givenUp } from '../../src/member/membership.ts';
-import { silentLogger } from '../../src/seam/logger.ts';
 import type { NodeSettings } from '../../src/settings/settings.ts';
 import { lockFolder } from '../../src/store/folder-lock.ts';
 import { localFileSystem } from '../../src/store/local-file-system.ts';
 import { peekLog, replaceLog } from '../../src/store/log-replacement.ts';
 import { systemClock } from '../../src/system/clock.ts';
 import { advertisedEndpoints, resolveLocal } from '../agent/advertise.ts';
-import { type Identity, keepsLog, rememberedIdentity } from '../agent/identity.ts';
+import { type Identity, identityIn, keepsLog } from '../agent/identity.ts';
 import { NodeFolder, type NodeKeys } from '../agent/node-folder.ts';
 import { printAnswer } from '../output.ts';
 import { loadSettings } from '../settings-file.ts';
@@ -83,19 +89,23 @@ async function openSurvivor(settings: NodeSettings): Promise<{
   readonly damage: string | undefined;
 }> {
   const folder = new NodeFolder(settings.data);
-  const identity = await rememberedIdentity(folder, silentLogger);
+  const memory = await folder.peekMemory(
+    'use that version, or move the file away to recover without what this node heard of epochs and control nodes',
+  );
+  const identity = await identityIn(folder, memory);
   if (identity === undefined || !keepsLog(identity)) {
     const sentence = `${settings.name} is no control node and keeps no event log; recover on one that does.`;
     throw new HivemindError('refused', sentence);
   }
   const stored = peekLog(localFileSystem, folder.logFolder);
   const log = surveyLog(identity.genesis, stored);
+  const missed = missedRecovery(identity, log);
+  if (memory !== undefined) heed(log.state, memory.digest.charter);
   checkBelongs(identity, log);
-  if (identity.memory !== undefined) heed(log.state, identity.memory.digest.charter);
-  const remembered = identity.memory?.commitIndex ?? 0;
+  const remembered = memory?.commitIndex ?? 0;
   const committed = Math.min(Math.max(remembered, stored.snapshot?.index ?? 0), log.lastIndex);
   const term = Math.max(stored.hardState.term, log.lastTerm);
-  const damage = stored.damage ?? shortage(remembered, log.lastIndex);
+  const damage = stored.damage ?? missed ?? shortage(remembered, log.lastIndex);
   return { folder, identity, keys: await folder.keys(), log, committed, term, damage };
 }
 
@@ -105,13 +115,37 @@ function shortage(remembered: LogIndex, lastIndex: LogIndex): string | undefined
   return `This log has lost entries: ${remembered} were committed here, and it ends at ${lastIndex}.`;
 }
 
-/** A log from before a recovery that this node has heard of counts no more. */
-function checkBelongs({ genesis, number, memory }: Identity, { state }: SurveyedLog): void {
-  const heard = memory === undefined ? undefined : charterOf(genesis, memory.digest.charter);
-  const last = heard?.lastRecovery;
-  if (last !== undefined && last.amendment > state.charter.length) throw givenUp(last);
+interface Heard {
+  readonly digest: { readonly charter: HeardCharter };
+}
+
+/**
+ * What a log lacks that is from before a recovery which kept this node: it follows that one as soon as it runs, and
+ * goes on with what it has only where that one is lost as well.
+ *
+ * @throws HivemindError `refused` when it was given up, or may have been
+ */
+export function missedRecovery(
+  { genesis, number, memory }: Pick<Identity, 'genesis' | 'number'> & { readonly memory: Heard | undefined },
+  { state }: Pick<SurveyedLog, 'state'>,
+): string | undefined {
+  if (memory === undefined) return undefined;
+  const directory = new Directory(genesis, memory.digest.charter);
+  const { lastRecovery } = directory.charter;
+  if (lastRecovery === undefined || lastRecovery.amendment <= state.charter.length) return undefined;
+  const by = directory.givenUpBy(number);
+  if (by !== undefined) throw givenUp(by);
+  const { node, at } = lastRecovery;
+  const since = `the recovery on ${node.name} at ${wallText(at)}`;
+  if (directory.knowsSurvivors) return `This log lacks all that was decided since ${since}.`;
+  const sentence = `This node has heard of ${since}, and not yet whether that kept it; start it, and it is told.`;
+  throw new HivemindError('refused', sentence);
+}
+
+/** Neither by its log nor by what it heard since is it out. */
+function checkBelongs({ number }: Identity, { state }: SurveyedLog): void {
   if (state.members.has(number)) return;
-  const sentence = 'By its own event log this node is no member any more; recover on another control node.';
+  const sentence = 'By what it knows itself this node is no member any more; recover on another control node.';
   throw new HivemindError('refused', sentence);
 }
 

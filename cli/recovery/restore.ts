@@ -3,7 +3,7 @@ import { existsSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { equalBytes } from '../../src/bytes.ts';
 import { encodeGenesis, type Genesis } from '../../src/certificate/genesis.ts';
-import { type HeardCharter, heed } from '../../src/control/recovering.ts';
+import { type HeardCharter, heed, type RecoveryPlan } from '../../src/control/recovering.ts';
 import { exchangeKeyFrom, seedBytes, signingKeyFrom } from '../../src/crypto.ts';
 import { HivemindError } from '../../src/error.ts';
 import { type Address, isLabel, parseAddress } from '../../src/identity.ts';
@@ -36,9 +36,11 @@ export async function onRestore(file: string, flags: RestoreFlags): Promise<void
   printAnswer(report, flags.json === true, renderRecovery);
   const known = report.givenUp.flatMap(({ addresses }) => addresses);
   if (report.node.addresses.some((address) => known.includes(address))) return;
+  const itself = 'it finds them itself, where they were when they joined, and that takes a little longer.';
   printNote(
-    `Members look for it where control nodes were: ${listed(known)}. None of these is its address: it finds them ` +
-      'itself, where they were when they joined, and that takes a little longer.',
+    known.length === 0
+      ? `The snapshot does not tell where members look for control nodes: ${itself}`
+      : `Members look for it where control nodes were: ${listed(known)}. None of these is its address: ${itself}`,
   );
 }
 
@@ -58,37 +60,48 @@ async function restore(file: string, flags: RestoreFlags): Promise<RecoveryRepor
   const advertise = (flags.advertise ?? '').split(',').filter((text) => text.trim() !== '');
   const places = { bind, advertise: advertise.map((text) => parseAddress(text)) };
   const endpoints = await advertisedEndpoints(await resolveLocal(bind), places.advertise);
-  const isReal = recoveryKey !== undefined && flags.yes === true;
-  // Whole or not there: a folder that was cut short would hold keys of nobody.
-  const unfinished = `${out}.unfinished`;
-  if (isReal) rmSync(unfinished, { recursive: true, force: true });
-  const folder = isReal ? new NodeFolder(join(unfinished, 'data')) : undefined;
-  const keys = folder === undefined ? keysOfNobody() : await folder.keys();
-  const plan = planned(log, {
-    node: {
-      name: flags.name,
-      signingKey: keys.signing.publicKey,
-      exchangeKey: keys.exchange.publicKey,
-      endpoints,
-    },
-    keep: [],
-    lastIndex: log.lastIndex,
-    lastChain: log.chain,
-    at: systemClock.wallNow(),
+  const at = systemClock.wallNow();
+  const planFor = ({ signing, exchange }: Pick<NodeKeys, 'signing' | 'exchange'>): RecoveryPlan =>
+    planned(log, {
+      node: { name: flags.name, signingKey: signing.publicKey, exchangeKey: exchange.publicKey, endpoints },
+      keep: [],
+      lastIndex: log.lastIndex,
+      lastChain: log.chain,
+      at,
+    });
+  // What is refused is refused before there are keys on the disk.
+  const report = reportOf(log, planFor(keysOfNobody()), { committed: log.lastIndex });
+  if (recoveryKey === undefined || flags.yes !== true) return report;
+  await wholeOrNot(out, async (unfinished) => {
+    const folder = new NodeFolder(join(unfinished, 'data'));
+    const keys = await folder.keys();
+    const plan = planFor(keys);
+    carryOut(folder.logFolder, { log, plan, recoveryKey, node: keys.signing, term: log.lastTerm });
+    await folder.found({ genesis, number: plan.statement.node.number });
+    await writeNodeSettings(unfinished, flags.name, places);
   });
-  const report = reportOf(log, plan, { committed: log.lastIndex });
-  if (folder === undefined || recoveryKey === undefined) return report;
-  carryOut(folder.logFolder, { log, plan, recoveryKey, node: keys.signing, term: log.lastTerm });
-  await folder.found({ genesis, number: plan.statement.node.number });
-  await writeNodeSettings(unfinished, flags.name, places);
-  renameSync(unfinished, out);
-  syncFolder(dirname(out));
   return { ...report, done: true };
+}
+
+/** Makes a folder that is whole or not there: one that was cut short would hold keys of nobody. */
+async function wholeOrNot(out: string, fill: (unfinished: string) => Promise<void>): Promise<void> {
+  const unfinished = `${out}.unfinished`;
+  const clear = (): void => rmSync(unfinished, { recursive: true, force: true });
+  clear();
+  try {
+    await fill(unfinished);
+    renameSync(unfinished, out);
+  } catch (thrown) {
+    clear();
+    throw thrown;
+  }
+  syncFolder(dirname(out));
 }
 
 /** What of the charter the member with this data folder, or with the one that it was copied from, knew. */
 async function heardBy(folder: string, genesis: Genesis): Promise<HeardCharter> {
-  const { memory } = existsSync(folder) ? await new NodeFolder(folder).memory() : { memory: undefined };
+  const advice = 'name the data folder of another member with --member-data';
+  const memory = existsSync(folder) ? await new NodeFolder(folder).peekMemory(advice) : undefined;
   if (memory === undefined) {
     const sentence = `${folder} holds nothing that a member remembers; name a member's data folder with --member-data.`;
     throw new HivemindError('not-found', sentence);

@@ -66,13 +66,17 @@ export function stateHash(state: ControlState): Uint8Array {
 
 /**
  * The state in these bytes, or nothing unless they are one of this cluster, within its bounds. Join requests are
- * verified, because this node may be asked to sign for them; certificates are verified by whoever relies on them.
+ * verified, because this node may be asked to sign for them, and so is each amendment of the
+ * charter; certificates are verified by whoever relies on them.
  */
 export function decodeState(bytes: Uint8Array, genesis: Genesis, genesisHash: Uint8Array): ControlState | undefined {
   const input = new StateReader(bytes);
   if (input.text() !== label || !equalBytes(input.raw(genesisHash.length), genesisHash)) return undefined;
   const contents = input.contents(genesis, genesisHash);
-  return input.done && contents !== undefined ? new ControlState(genesis, genesisHash, contents) : undefined;
+  if (!input.done || contents === undefined) return undefined;
+  const state = new ControlState(genesis, genesisHash, contents);
+  // One that does not follow from those before it is no charter, and what is missing would be missed by nobody.
+  return state.charter.length === contents.amendments.length ? state : undefined;
 }
 
 // — writing —

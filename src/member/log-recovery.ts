@@ -39,7 +39,10 @@ export function surveyLog(
 ): SurveyedLog {
   const hash = genesisHash(genesis);
   const state = snapshot === undefined ? new ControlState(genesis, hash) : decodeState(snapshot.state, genesis, hash);
-  if (state === undefined) throw unknown('The snapshot of the event log');
+  if (state === undefined) {
+    const sentence = 'The snapshot of the event log is not rightly signed, or of another version; ';
+    throw new HivemindError('data-format', `${sentence}use another copy, or the version of hivemind that wrote it.`);
+  }
   let chain = snapshot?.chain ?? chainStart;
   let lastTerm = snapshot?.term ?? 0;
   for (const entry of entries) {

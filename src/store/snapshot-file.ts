@@ -34,6 +34,16 @@ export async function readSnapshot(folder: string): Promise<SnapshotReading> {
 }
 
 /**
+ * The snapshot in a folder, which may be another node's, in use by it: nothing of it is changed.
+ *
+ * @returns nothing when there is none
+ * @throws HivemindError `data-corrupt`, `data-format`, `disk-failed`
+ */
+export async function peekSnapshot(folder: string): Promise<Uint8Array | undefined> {
+  return await readRecordFile(join(folder, snapshotName), snapshotFile);
+}
+
+/**
  * Replaces the snapshot; resolves when it is durable. Write one at a time: of two at once either may win.
  *
  * @throws HivemindError `disk-failed`

@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { concatBytes, toHex, utf8 } from '../../src/bytes.ts';
 import { assembleCertificate } from '../../src/certificate/certificate.ts';
+import type { Charter } from '../../src/certificate/charter.ts';
 import type { AdmitStatement } from '../../src/certificate/statement.ts';
 import { membersMax } from '../../src/control/admission-policy.ts';
 import { admittedMember, returnsMax } from '../../src/control/admitted-member.ts';
@@ -172,3 +173,19 @@ function fillUp({ state, founders }: Pane, members: number): void {
     }
   }
 }
+
+test('a state whose charter has an amendment that is not rightly signed is none', () => {
+  const pane = new Pane();
+  pane.admit();
+  const { state, founders } = pane;
+  const amendment = founders.certificate(founders.nextEpoch(state.charter)).bytes;
+  const spoilt = Uint8Array.from(amendment);
+  spoilt[spoilt.length - 1] = (spoilt.at(-1) as number) ^ 1;
+  const read = (bytes: Uint8Array): ControlState | undefined => {
+    const charter = Object.create(state.charter, { since: { value: () => [bytes] } }) as Charter;
+    const snapshot = encodeState(Object.create(state, { charter: { value: charter } }) as ControlState);
+    return decodeState(snapshot, founders.genesis, founders.hash);
+  };
+  assert.equal(read(amendment)?.epoch, 2);
+  assert.equal(read(spoilt), undefined);
+});

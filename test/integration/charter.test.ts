@@ -51,8 +51,8 @@ describe('a control node', () => {
     const token = await cluster.token('--role', 'control', ...socketOf('atlas'));
     await cluster.join({ name: 'c4', through: 'c1', token, role: 'control' });
     await cluster.until('c4 is promoted', async () => {
-      const { code } = await cluster.run('control', 'promote', 'c4', ...socketOf('atlas'));
-      return code === 0;
+      const { code, stderr } = await cluster.run('control', 'promote', 'c4', ...socketOf('atlas'));
+      return code === 0 || stderr.includes('c4 is a control node already');
     });
     const now = ['c1', 'c2', 'c3', 'c4'];
     await everywhere(['atlas', 'host-b', 'c1', 'c4'], 'the control set', controlNodesAt, now);
@@ -107,4 +107,13 @@ describe('an epoch', () => {
     await cluster.until('host-d has ended', () => !agent.isRunning, followMs);
     await seesAll('atlas', 'host-b', 'host-c', 'c2', 'c3', 'c4');
   });
+});
+
+test('a transfer that does not come to be fails, and says where to look', async () => {
+  const leader = (await cluster.ask('atlas', { kind: 'status' })).pane.leader;
+  const other = ['c2', 'c3', 'c4'].find((name) => name !== leader) ?? assert.fail();
+  await cluster.agent(other).kill();
+  const { code, stdout, stderr } = await cluster.run('control', 'transfer', other, ...socketOf('atlas'));
+  assert.deepEqual([code, stdout], [1, '']);
+  assert.match(stderr, /`hivemind control ls` shows who does\./);
 });

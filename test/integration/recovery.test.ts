@@ -1,6 +1,6 @@
 /** A lost quorum on real processes: recovered on the control node that is left, and restored from a saved snapshot. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { RecoveryReport } from '../../cli/recovery/report.ts';
@@ -35,11 +35,12 @@ async function numberOf(name: string): Promise<number> {
 }
 
 async function promoted(name: string, through: string): Promise<void> {
-  await cluster.until(
-    `${name} is promoted`,
-    async () => (await cluster.run('control', 'promote', name, '--node', through)).code === 0,
-    followMs,
-  );
+  const ask = async (): Promise<boolean> => {
+    const { code, stderr } = await cluster.run('control', 'promote', name, '--node', through);
+    // Asked for in vain at first, it may have come to be meanwhile.
+    return code === 0 || stderr.includes(`${name} is a control node already`);
+  };
+  await cluster.until(`${name} is promoted`, ask, followMs);
 }
 
 describe('a cluster whose quorum is lost for good', () => {
@@ -188,6 +189,8 @@ describe('a cluster that lost all its control nodes', () => {
     const bytes = readFileSync(join(cluster.folder, 'kept'));
     bytes.writeUInt8(bytes.readUInt8(bytes.length - 9) ^ 1, bytes.length - 9);
     writeFileSync(join(cluster.folder, 'damaged'), bytes);
+    mkdirSync(join(cluster.folder, 'spoilt'));
+    writeFileSync(join(cluster.folder, 'spoilt', 'member.snapshot'), 'something else');
     const node = ['--out', 'c9', '--bind', '127.0.0.1:9'];
     const attempts: readonly (readonly [RegExp, readonly string[]])[] = [
       [/damaged is damaged; use another copy/, ['snapshot', 'inspect', 'damaged']],
@@ -199,6 +202,14 @@ describe('a cluster that lost all its control nodes', () => {
         /nowhere holds nothing that a member remembers/,
         ['snapshot', 'restore', 'kept', '--name', 'c9', ...node, '--member-data', 'nowhere'],
       ],
+      [
+        /member\.snapshot is damaged or of another version of hivemind; name the data folder of another member/,
+        ['snapshot', 'restore', 'kept', '--name', 'c9', ...node, '--member-data', 'spoilt'],
+      ],
+      [
+        /atlas is a living member's/,
+        ['snapshot', 'restore', 'kept', '--name', 'atlas', ...node, '--recovery-key', 'recovery.key', '--yes'],
+      ],
       [/c1 exists already/, ['snapshot', 'restore', 'kept', '--name', 'c9', '--out', 'c1', '--bind', '127.0.0.1:9']],
     ];
     for (const [sentence, words] of attempts) {
@@ -207,6 +218,8 @@ describe('a cluster that lost all its control nodes', () => {
       assertSentence(refused);
       assert.match(refused.stderr, sentence);
     }
+    assert.deepEqual(readdirSync(join(cluster.folder, 'spoilt')), ['member.snapshot']);
+    assert(!existsSync(join(cluster.folder, 'c9.unfinished')), 'no keys are left behind');
   });
 
   test('is restored from it on a new node at a new address, and members find it', async () => {

@@ -333,7 +333,10 @@ describe('two parts of which one has amended its charter since', () => {
 
   test('see that they are apart, also the one whose charter is longer', () => {
     const { cluster, c2 } = longerAlone();
-    assert(cluster.runUntil(() => isSeen(c2), 10 * lookoutPeriodMs));
+    assert(
+      cluster.runUntil(() => isSeen(c2), 10 * lookoutPeriodMs),
+      'c2 finds members of another charter',
+    );
   });
 
   test('ask nobody again and again for the whole of it', () => {

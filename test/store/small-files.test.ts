@@ -15,7 +15,7 @@ import {
   recordFileBytesMax,
   writeRecordFile,
 } from '../../src/store/record-file.ts';
-import { readSnapshot, retireSnapshot, writeSnapshot } from '../../src/store/snapshot-file.ts';
+import { peekSnapshot, readSnapshot, retireSnapshot, writeSnapshot } from '../../src/store/snapshot-file.ts';
 import { asAnotherUser } from './another-user.ts';
 import { failsWith } from './refusal.ts';
 
@@ -215,6 +215,15 @@ describe('the snapshot of a member', () => {
       assert.match(repair ?? '', /^Moved an unreadable snapshot to .*member\.snapshot\.damaged/);
       assert.deepEqual(await readSnapshot(folder), {});
     }
+  });
+
+  it('is left alone by who only looks, whatever it is', async () => {
+    assert.equal(await peekSnapshot(folder), undefined);
+    await writeSnapshot(folder, Buffer.from('one'));
+    assert.equal(Buffer.from((await peekSnapshot(folder)) ?? []).toString(), 'one');
+    await damage(join(folder, 'member.snapshot'));
+    await assert.rejects(peekSnapshot(folder), { code: 'data-corrupt' });
+    assert.deepEqual(await readdir(folder), ['member.snapshot']);
   });
 
   it('that the disk does not give counts as there: nobody goes on without it', async () => {
