@@ -21,7 +21,7 @@ async function onAdvance(options: AgentOptions): Promise<void> {
     const { index } = await agent.ask({ kind: 'advance-epoch' });
     const epoch = await nextEpoch(agent, before);
     if (epoch !== undefined) return { index, epoch };
-    const sentence = `Log entry ${index} asks for the next epoch, and a majority of the control nodes has not signed yet; `;
+    const sentence = `Log entry ${index} asks for the next epoch, which a majority has not signed yet; `;
     throw new HivemindError('time-out', `${sentence}\`hivemind status\` shows whether it has begun.`);
   });
   printAnswer(advanced, options.json === true, ({ index, epoch }) => {

@@ -16,8 +16,8 @@ import type { ExportRecord } from '../wire/exported-log.ts';
 
 export interface AuditReport {
   /**
-   * In hexadecimal. Everything else is worth as much as these are the right ones: `hivemind snapshot inspect` shows both
-   * of a snapshot that one saved oneself, and each join token holds them.
+   * In hexadecimal. Everything else is worth as much as these are the right ones: `hivemind snapshot inspect` shows
+   * both of a snapshot that one saved oneself, and each join token holds them.
    */
   readonly cluster: string;
   readonly genesisHash: string;
