@@ -3,7 +3,7 @@
  *
  * Each mutant is a copy of the sources with one text replaced. It counts as caught when a seed fails; one that
  * survives all seeds shows a promise that the simulator does not check. Takes some minutes: for by hand and for
- * the night. Ends with exit code 1 when a mutant survives.
+ * the night. Ends with exit code 1 when a mutant is not caught.
  */
 import { type Fate, fateBy, type Mutant, type Mutation, runIn, tryWhenRun } from '../house/mutation.ts';
 
