@@ -395,8 +395,7 @@ export class PaneClient {
     const first = targets.findIndex((each) => each !== undefined);
     const target = targets[first];
     const left = asking.deadline - at.now;
-    if (this.isForItself(asking)) asking.then({ ok: false, error: leadingItself() }, at);
-    else if (left <= 0) asking.then({ ok: false, error: asking.isOpen ? unknownOutcome() : this.giveUp() }, at);
+    if (left <= 0 || this.isForItself(asking)) asking.then({ ok: false, error: this.endOf(asking) }, at);
     else if (target === undefined) {
       const retry = (later: Instant): void => this.attempt(asking, this.askOrder(), later);
       this.waiting.push({ retryAt: at.now + askPauseMs, retry });
@@ -408,10 +407,14 @@ export class PaneClient {
     }
   }
 
-  /** Meanwhile this node was elected: whoever asks turns to it, where that cannot have it done twice. */
-  private isForItself({ request, isOpen }: Pick<Asking<unknown>, 'request' | 'isOpen'>): boolean {
-    const isForLeader = request.kind === 'ask-pane' || request.kind === 'read-index';
-    return isForLeader && this.leads() && (mayRepeat(request) || !isOpen);
+  /** Meanwhile this node was elected: whoever asks turns to it. */
+  private isForItself({ request }: Pick<Asking<unknown>, 'request'>): boolean {
+    return this.leads() && (request.kind === 'ask-pane' || request.kind === 'read-index');
+  }
+
+  private endOf(asking: Pick<Asking<unknown>, 'request' | 'isOpen'>): HivemindError {
+    if (asking.isOpen) return unknownOutcome();
+    return this.isForItself(asking) ? leadingItself() : this.giveUp();
   }
 
   private onOutcome<T>(asking: Asking<T>, outcome: Outcome<T>, rest: NodeNumber[], at: Instant): void {

@@ -12,9 +12,10 @@ export function leadingItself(): HivemindError {
   return new HivemindError('not-leader', 'This control node was elected meanwhile; ask it again.');
 }
 
-/** Whether what was asked of others is to be asked of this node itself by now. */
+/** Whether what was asked of others, and is not known to be decided, is to be asked of this node itself by now. */
 export function isLedHere<T>(outcome: Outcome<T>, pane: { readonly leads: boolean } | undefined): boolean {
-  return !outcome.ok && outcome.error.code === 'not-leader' && pane?.leads === true;
+  if (outcome.ok || pane?.leads !== true) return false;
+  return outcome.error.code === 'not-leader' || outcome.error.code === 'unknown-outcome';
 }
 
 export function noLeader(): HivemindError {

@@ -32,9 +32,10 @@ import type { Directory } from './directory.ts';
 import type { Membership } from './membership.ts';
 import type { Outbox, Outcome } from './outbox.ts';
 import { askAttemptMs, type PaneClient } from './pane-client.ts';
-import { isLedHere, noLeader, noQuorum } from './pane-refusal.ts';
+import { isLedHere, noLeader, noQuorum, unknownOutcome } from './pane-refusal.ts';
 import type { PaneReply } from './pane-reply.ts';
 import { readPatience } from './reads.ts';
+import { mayBeDecided, mayRepeat, settles } from './repetition.ts';
 
 /** A request is passed on at most so often: asker's member, follower, leader, and once more when the leader changed. */
 const hopsMax = 3;
@@ -192,13 +193,27 @@ export class RequestDesk {
       then({ ok: false, error: noLeader() }, at);
     } else if (pane === undefined || from === number) {
       const onOutcome = (outcome: Outcome<{ readonly index: LogIndex }>, later: Instant): void => {
-        if (isLedHere(outcome, pane)) this.askPane(from, ask, hops, then, later);
+        const isOpen = mayBeDecided(passedOn, outcome);
+        if (isLedHere(outcome, pane) && (mayRepeat(passedOn) || !isOpen)) this.askAgain(from, ask, isOpen, then, later);
         else onDecided(outcome, later);
       };
       client.ask(passedOn, decided, onOutcome, at);
     } else {
       this.toLeader(pane, passedOn, decided, onDecided, at);
     }
+  }
+
+  /** What an earlier attempt of this node at another leader came to may be open yet: a refusal here is none of that. */
+  private askAgain(
+    from: NodeNumber,
+    ask: PaneAsk,
+    isOpen: boolean,
+    then: (outcome: Outcome<LogIndex>, at: Instant) => void,
+    at: Instant,
+  ): void {
+    const onOutcome = (outcome: Outcome<LogIndex>, later: Instant): void =>
+      then(isOpen && !settles(outcome) ? { ok: false, error: unknownOutcome() } : outcome, later);
+    this.askPane(from, ask, 0, onOutcome, at);
   }
 
   private toLeader<T>(

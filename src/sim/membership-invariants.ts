@@ -7,6 +7,8 @@ import { signatureBytes, verifySignature } from '../crypto.ts';
 import type { Epoch, NodeNumber } from '../identity.ts';
 import type { MemberRecord } from '../member/directory.ts';
 import type { MemberEffect } from '../member/effect.ts';
+import type { Member } from '../member/member.ts';
+import { decodeMemory } from '../member/memory.ts';
 import { admission, digest, facts } from '../wire/peer-message.ts';
 import { ChangeWatch } from './change-watch.ts';
 import { violated } from './invariant-violation.ts';
@@ -20,7 +22,8 @@ export class MembershipInvariants {
   private readonly admitted = new Set<NodeNumber>();
   private readonly removed = new Set<NodeNumber>();
   private readonly certificates = new Set<string>();
-  private readonly epochs = new Map<string, Epoch>();
+  /** Which epoch each node's process was in when it was last seen. */
+  private readonly epochs = new Map<string, { readonly member: Member; readonly epoch: Epoch }>();
   private readonly members: ChangeWatch<MemberRecord>;
 
   constructor(controlNodes: readonly SimNode[], nodes: () => readonly SimNode[], thorough: boolean) {
@@ -40,7 +43,7 @@ export class MembershipInvariants {
   check(node: SimNode): void {
     const { member } = node;
     if (member === undefined) return;
-    this.checkEpoch(node, member.epoch);
+    this.checkEpoch(node, member);
     const { directory } = member;
     this.checkControlSet(node, directory.controlSet.index, directory.controlNumbers());
     const members = directory.list();
@@ -102,10 +105,19 @@ export class MembershipInvariants {
     this.sets.push(numbers);
   }
 
-  private checkEpoch(node: SimNode, epoch: Epoch): void {
-    const before = this.epochs.get(node.name) ?? 0;
-    if (epoch < before) violated('epochs never fall', node, `${epoch} after ${before}`);
-    this.epochs.set(node.name, epoch);
+  /** A process that dies before its disk has the news begins where the disk is: others know better, and tell it. */
+  private checkEpoch(node: SimNode, member: Member): void {
+    const { charter } = member.directory;
+    const known = this.epochs.get(node.name);
+    if (known?.member === member) {
+      if (member.epoch < known.epoch) violated('epochs never fall', node, `${member.epoch} after ${known.epoch}`);
+    } else {
+      const stored = node.disk.memory === undefined ? undefined : decodeMemory(node.disk.memory);
+      const least = stored?.digest.charter.amendments.length ?? 0;
+      if (charter.length < least)
+        violated('a charter never loses what is on disk', node, `${charter.length} of ${least}`);
+    }
+    this.epochs.set(node.name, { member, epoch: member.epoch });
   }
 }
 

@@ -21,6 +21,7 @@ class Line {
   readonly membership: Membership;
   readonly client: PaneClient;
   now = 0;
+  leads = false;
 
   constructor(name: string) {
     const node = nodeOf(wholeCluster({ members: 1 }), name);
@@ -31,7 +32,7 @@ class Line {
       membership: this.membership,
       outbox: this.outbox,
       random: seededRandom(1),
-      leads: () => false,
+      leads: () => this.leads,
       onAmended: () => {},
       send: () => {},
       at: this.at,
@@ -129,5 +130,26 @@ test('a request goes on to the next control node also behind one whose address n
       assert.deepEqual([first, second, unknown].sort(), [1, 2, 3]);
       assert(told?.ok);
     }
+  }
+});
+
+test('a node that is elected while it asks hears whether an earlier attempt is open (seed 1174)', () => {
+  for (const [first, code] of [
+    ['no-leader', 'not-leader'],
+    ['time-out', 'unknown-outcome'],
+  ] as const) {
+    const line = new Line('c1');
+    let told: string | undefined;
+    line.client.ask(
+      { kind: 'ask-pane', from: 1, ask: { kind: 'remove', number: 4 }, hops: 0 },
+      decided,
+      (outcome) => {
+        told = outcome.ok ? 'decided' : outcome.error.code;
+      },
+      line.at,
+    );
+    line.leads = true;
+    line.answer(() => ({ ok: false, error: new HivemindError(first, 'It failed.') }));
+    assert.equal(told, code);
   }
 });
