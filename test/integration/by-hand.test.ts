@@ -154,7 +154,8 @@ describe('a name server and a proxy', { skip: skipDns }, () => {
       assert.equal(event?.kind, healthy ? 'role-service-healthy' : 'role-service-unhealthy');
       const tookMs = shownAt - Date.parse(event.at);
       t.diagnostic(`dig shows a service that became ${healthy ? 'healthy' : 'unhealthy'} after ${tookMs} ms`);
-      assert(tookMs < 1_000, `${tookMs} ms`);
+      // Printed above; two busy cores may take longer, a second more when one question of dig's is lost.
+      assert(tookMs < 5_000, `${tookMs} ms`);
     }
     assert.equal(await seqOfAtlas('dns-a'), seqBefore + 2);
   });
