@@ -15,7 +15,10 @@ export interface RaftSettings {
   readonly uncommittedEntriesMax: number;
   /** Payload bytes that a leader holds uncommitted before it is busy. Default 8 MiB. */
   readonly uncommittedBytesMax: number;
-  /** Append requests with entries on their way to one follower, unanswered. Default 16. */
+  /**
+   * Append requests with entries on their way to one follower, unanswered. Default 4: what comes meanwhile goes together
+   * into the next, and a request costs more than an entry. A follower far away gets larger ones, not fewer entries.
+   */
   readonly inflightMessagesMax: number;
   /**
    * For so long followers are not told of a new commit index alone: the next append may carry it. Default 0: they are
@@ -33,7 +36,7 @@ export const raftSettingsDefault: RaftSettings = {
   messageBytesMax: 512 * 1024,
   uncommittedEntriesMax: 4096,
   uncommittedBytesMax: 8 * 1024 * 1024,
-  inflightMessagesMax: 16,
+  inflightMessagesMax: 4,
   commitAnnounceMs: 0,
   snapshotChunkBytes: 64 * 1024,
 };
