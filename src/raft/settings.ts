@@ -16,8 +16,8 @@ export interface RaftSettings {
   /** Payload bytes that a leader holds uncommitted before it is busy. Default 8 MiB. */
   readonly uncommittedBytesMax: number;
   /**
-   * Append requests with entries on their way to one follower, unanswered. Default 4: what comes meanwhile goes together
-   * into the next, and a request costs more than an entry. A follower far away gets larger ones, not fewer entries.
+   * Append requests with entries on their way to one follower, unanswered. Default 4: what comes meanwhile goes
+   * together into the next, and a request costs more than an entry. A follower far away gets larger ones.
    */
   readonly inflightMessagesMax: number;
   /**
