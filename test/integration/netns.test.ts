@@ -22,7 +22,7 @@ const blockedMs = 8_000;
 /** Ceilings for a busy machine; what is usual stands in the diagnostics. */
 const convictedMs = 15_000;
 const downUnderLossMs = 30_000;
-const namedMs = 20_000;
+const namedMs = 60_000;
 const crashNoticedMs = 3_000;
 const backMs = 20_000;
 
