@@ -66,8 +66,8 @@ export function stateHash(state: ControlState): Uint8Array {
 
 /**
  * The state in these bytes, or nothing unless they are one of this cluster, within its bounds. Join requests are
- * verified, because this node may be asked to sign for them, and so is each amendment of the
- * charter; certificates are verified by whoever relies on them.
+ * verified, because this node may be asked to sign for them, and so is each amendment of the charter; certificates are
+ * verified by whoever relies on them.
  */
 export function decodeState(bytes: Uint8Array, genesis: Genesis, genesisHash: Uint8Array): ControlState | undefined {
   const input = new StateReader(bytes);

@@ -54,7 +54,7 @@ export function replaceLog(
   try {
     files.makeFolder(folder);
     const writer = new WalWriter({ files, folder });
-    // Whoever has it open keeps it from here on, before anything is copied.
+    // Refused where somebody has it open, before anything is copied: a copy of a log in motion is none.
     files.lock(folder).release();
     const aside = copyLog(files, folder, replacement.snapshot);
     const { damage } = writer.load();

@@ -143,6 +143,7 @@ describe('a name server and a proxy', { skip: skipDns }, () => {
     t.after(() => {
       site.healthy = true;
     });
+    const delaysMs: number[] = [];
     for (const healthy of [false, true]) {
       site.healthy = healthy;
       const wanted = healthy ? '127.0.0.1' : '';
@@ -154,9 +155,10 @@ describe('a name server and a proxy', { skip: skipDns }, () => {
       assert.equal(event?.kind, healthy ? 'role-service-healthy' : 'role-service-unhealthy');
       const tookMs = shownAt - Date.parse(event.at);
       t.diagnostic(`dig shows a service that became ${healthy ? 'healthy' : 'unhealthy'} after ${tookMs} ms`);
-      // Printed above; two busy cores may take longer, a second more when one question of dig's is lost.
-      assert(tookMs < 5_000, `${tookMs} ms`);
+      delaysMs.push(tookMs);
     }
+    // One question of dig's that is lost on a busy machine costs a second of its own.
+    assert(Math.min(...delaysMs) < 1_000 && Math.max(...delaysMs) < 5_000, `${delaysMs.join(' and ')} ms`);
     assert.equal(await seqOfAtlas('dns-a'), seqBefore + 2);
   });
 
