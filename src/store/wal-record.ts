@@ -11,7 +11,7 @@
  * ```
  * A **record** is what one fdatasync makes durable, so it is there as a whole or not at all:
  * ```
- * u32 2^31 + length of the payload, 1 … 16 MiB · u32 CRC-32 of place and payload · payload · u8 255
+ * u32 2^31 + 2^30 + length of the payload, 1 … 16 MiB · u32 CRC-32 of place and payload · payload · u8 255
  *   the payload: one item after another
  *   hard state  u8 1 · u48 term · u32 voted for
  *   entry       u8 2 · u48 index · u48 term · u8 kind · 32 bytes chain hash · u32 length, the entry's payload
@@ -19,7 +19,8 @@
  * The place, which is not written, is u48 sequence of the segment · u48 offset in it: so a record counts only
  * where it was put, and no entry's payload can pose as one. Nothing says "truncate": an entry at or below the
  * last index replaces that one and all after it. A record neither begins nor ends in a zero, so that a sector of it
- * that was never written shows, and so does where the last one ends, whatever its length says.
+ * that was never written shows, and so does where the last one ends, whatever its length says. Two bits of its first
+ * byte are always set: one that turns does not make it look like one that was never written.
  */
 import { crc32 } from 'node:zlib';
 import { assert } from '../assert.ts';
@@ -29,7 +30,7 @@ import type { LogIndex } from '../identity.ts';
 import { entryKinds, type HardState, type LogEntry } from '../seam/log-store.ts';
 
 /** Later versions keep the length of the header, its magic, and its CRC-32. */
-export const walVersion = 3;
+export const walVersion = 4;
 export const segmentHeaderBytes = 68;
 /** A record's payload. One write that is larger becomes several records, each synced before the next. */
 export const recordBytesMax: number = 16 * 1024 * 1024;
@@ -37,7 +38,7 @@ export const recordBytesMax: number = 16 * 1024 * 1024;
 const magic = utf8('HIVEWAL\0');
 const crcBytes = 4;
 const recordHeadBytes = 8;
-const lengthMark = 0x8000_0000;
+const lengthMark = 0xc000_0000;
 const endMark = 0xff;
 const endMarkBytes = 1;
 const placeBytes = 12;
@@ -212,6 +213,8 @@ function damageAt(bytes: Buffer, place: RecordPlace): SegmentScan['damage'] {
   const { sequence, offset } = place;
   if (isZero(bytes.subarray(offset))) return 'none';
   if (nextRecordAt(bytes, { sequence, offset: offset + 1 }) !== undefined) return 'corrupt';
+  // The beginning of a record may be all that a sector has of it, and the rest whole without it.
+  if (isZero(bytes.subarray(offset, sectorEnd(offset)))) return 'torn';
   return lacksSector(bytes, offset) && !wasWhole(bytes, place) ? 'torn' : 'corrupt';
 }
 
@@ -229,14 +232,18 @@ function wasWhole(bytes: Buffer, place: RecordPlace): boolean {
  */
 function lacksSector(bytes: Buffer, offset: number): boolean {
   if (offset + recordHeadBytes > bytes.length) return true;
-  const end = offset + recordHeadBytes + (bytes.readUInt32BE(offset) % lengthMark) + endMarkBytes;
+  const end = offset + recordHeadBytes + (bytes.readUInt32BE(offset) & ~lengthMark) + endMarkBytes;
   if (end > bytes.length) return true;
   for (let from = offset; from < end; ) {
-    const to = Math.min(from - (from % sectorBytes) + sectorBytes, end);
+    const to = Math.min(sectorEnd(from), end);
     if (isZero(bytes.subarray(from, to))) return true;
     from = to;
   }
   return false;
+}
+
+function sectorEnd(offset: number): number {
+  return offset - (offset % sectorBytes) + sectorBytes;
 }
 
 function isZero(bytes: Uint8Array): boolean {

@@ -164,7 +164,7 @@ describe('files of another version', () => {
     put(files, path, bytes);
     assert.throws(
       () => readLog(files, folder),
-      refused(/has format version 9, and this program reads 3; start the version/),
+      refused(/has format version 9, and this program reads 4; start the version/),
     );
     assert.throws(() => loaded(files), refused(/version 9/));
   });

@@ -111,7 +111,7 @@ describe('the records of a segment', () => {
 
   it('are corrupt when the last one is whole and its length is any other', () => {
     const roomy = Buffer.concat([two, Buffer.alloc(2_048)]);
-    for (const length of [0, 1, 0x8000_0000, 0x8000_0400, 0xffff_ffff]) {
+    for (const length of [0, 1, 0xc000_0000, 0xc000_0400, 0xffff_ffff]) {
       roomy.writeUInt32BE(length, secondOffset);
       assert.equal(scanRecords(roomy, sequence).damage, 'corrupt');
     }
@@ -135,6 +135,27 @@ describe('the records of a segment', () => {
     const headless = Buffer.from(large).fill(0, secondOffset, 512);
     assert.equal(scanRecords(headless, sequence).damage, 'torn');
   });
+
+  // Of the first, a sector may have as little as a byte: with the rest it reads like one whose length turned bad.
+  for (const firstBytes of [1, 2, 3, 4, 5, 7, 8, 9]) {
+    const filler = (bytes: number): WalItem[] => [entryItem(1, Buffer.alloc(bytes, 7))];
+    const lacked = 1_024 - firstBytes - segmentOf([filler(0)]).length;
+    const segment = Buffer.concat([segmentOf([filler(lacked), small(2)]), Buffer.alloc(512)]);
+    const offset = 1_024 - firstBytes;
+
+    it(`are torn when of the last one's first sector, ${firstBytes} bytes, nothing was written`, () => {
+      const torn = Buffer.from(segment).fill(0, offset, 1_024);
+      assert.deepEqual(scanRecords(segment, sequence).records.at(-1)?.offset, offset);
+      assert.equal(scanRecords(torn, sequence).damage, 'torn');
+    });
+
+    it(`are corrupt when a bit of the last one's first sector, ${firstBytes} bytes, turns`, () => {
+      for (let at = offset; at < 1_024; at++) {
+        for (let bit = 0; bit < 8; bit++)
+          assert.equal(scanRecords(flipped(segment, at, bit), sequence).damage, 'corrupt');
+      }
+    });
+  }
 
   it('end in zeros without damage: room that was made ahead', () => {
     const scan = scanRecords(Buffer.concat([two, Buffer.alloc(4096)]), sequence);
