@@ -126,7 +126,7 @@ describe('hivemind bench control', () => {
     const products = Object.keys(versions) as readonly ControlProductName[];
     const ground = { nodes: 3, runs: 1, machine: { processors: 2, node: process.version }, versions, method: [] };
     const report: ControlReport = new Report(controlCatalog, ground, () => {});
-    const effort = { runs: 1, loadMs: 300, busyMs: 300, entries: 200, failovers: 1 };
+    const effort = { runs: 1, warmUpMs: 300, loadMs: 300, busyMs: 300, entries: 200, failovers: 1 };
     const measurements = ['single', 'failover', 'restart'] as const;
     const { signal } = new AbortController();
     await runControlBench({ ...effort, products, measurements, program: [program], report, signal });

@@ -1,10 +1,10 @@
 /** Closed loops: how many commits a second, and how long one takes. */
 import { type ControlSample, crowdClients, type FigureName } from './catalog.ts';
 import type { ControlCluster } from './cluster.ts';
-import type { LoadOutcome } from './load.ts';
+import type { LoadOutcome, LoadPlan } from './load.ts';
 
-/** Code that runs for the first time is slow, and a control node runs for months. */
-const warmUpMs = 3_000;
+/** The nodes have run for a while when a crowd comes; its own processes have not. */
+const crowdWarmUpMs = 3_000;
 /** How many clients share a connection, so that none waits for the system calls of a hundred others. */
 const clientsPerConnection = 16;
 /** A crowd comes from as many processes; what is best for the product counts. */
@@ -12,15 +12,18 @@ const crowdProcesses: readonly number[] = [1, 2, 4];
 const microseconds = 1_000;
 const second = 1_000;
 
-export async function measureSingle(cluster: ControlCluster, measureMs: number): Promise<readonly ControlSample[]> {
-  return samplesOf('single', await loaded(cluster, 1, 1, measureMs));
+export async function measureSingle(
+  cluster: ControlCluster,
+  time: Pick<LoadPlan, 'warmUpMs' | 'measureMs'>,
+): Promise<readonly ControlSample[]> {
+  return samplesOf('single', await loaded(cluster, { clients: 1, ...time }, 1));
 }
 
 /** The clients must not be what is measured: one process may be too slow, and several cost the nodes their turn. */
 export async function measureCrowd(cluster: ControlCluster, measureMs: number): Promise<readonly ControlSample[]> {
   let best: Loaded | undefined;
   for (const processes of crowdProcesses) {
-    const next = await loaded(cluster, crowdClients, processes, measureMs);
+    const next = await loaded(cluster, { clients: crowdClients, warmUpMs: crowdWarmUpMs, measureMs }, processes);
     if (best === undefined || rateOf(next) > rateOf(best)) best = next;
   }
   return best === undefined ? [] : samplesOf('crowd', best);
@@ -30,10 +33,12 @@ interface Loaded extends LoadOutcome {
   readonly nodesCpuMs: number;
 }
 
-async function loaded(cluster: ControlCluster, clients: number, processes: number, measureMs: number): Promise<Loaded> {
+type Load = Pick<LoadPlan, 'clients' | 'warmUpMs' | 'measureMs'>;
+
+async function loaded(cluster: ControlCluster, load: Load, processes: number): Promise<Loaded> {
   const before = await cluster.cpuMs();
-  const connections = Math.ceil(clients / clientsPerConnection);
-  const plan = { clients, connections, warmUpMs, measureMs, commitsMax: Number.MAX_SAFE_INTEGER };
+  const connections = Math.ceil(load.clients / clientsPerConnection);
+  const plan = { ...load, connections, commitsMax: Number.MAX_SAFE_INTEGER };
   const outcome = await cluster.load(plan, processes);
   return { ...outcome, nodesCpuMs: (await cluster.cpuMs()) - before };
 }

@@ -16,6 +16,8 @@ import type { ControlProduct, ControlProductName } from './product.ts';
 export interface ControlPlan {
   /** Each makes a new cluster of each product. */
   readonly runs: number;
+  /** How long one client runs before it is measured. */
+  readonly warmUpMs: number;
   /** How long closed loops are measured, each number of clients and of client processes. */
   readonly loadMs: number;
   /** How long all processors are kept busy. */
@@ -89,11 +91,11 @@ async function runProduct(plan: ControlPlan, name: ControlProductName, run: numb
 async function samplesOf(
   cluster: ControlCluster,
   measurement: MeasurementName,
-  { loadMs, failovers, busyMs, entries }: ControlPlan,
+  { warmUpMs, loadMs, failovers, busyMs, entries }: ControlPlan,
 ): Promise<readonly ControlSample[]> {
   switch (measurement) {
     case 'single':
-      return await measureSingle(cluster, loadMs);
+      return await measureSingle(cluster, { warmUpMs, measureMs: loadMs });
     case 'crowd':
       return await measureCrowd(cluster, loadMs);
     case 'failover':
