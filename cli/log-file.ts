@@ -3,7 +3,7 @@ import { link, open, rm } from 'node:fs/promises';
 import { toHex } from '../src/bytes.ts';
 import { decodeGenesis } from '../src/certificate/genesis.ts';
 import { HivemindError } from '../src/error.ts';
-import { type AuditReport, LogAudit } from '../src/member/log-audit.ts';
+import { type AuditReport, LogAudit } from '../src/member/pane/log-audit.ts';
 import type { LocalLogExport } from '../src/node/local-api.ts';
 import { chainHash } from '../src/seam/log-store.ts';
 import { ExportSplitter, encodeExportRecord, exportPreface } from '../src/wire/exported-log.ts';

@@ -3,7 +3,7 @@ import { isAdmission } from '../../src/certificate/certificate.ts';
 import { decodeGenesis, type Genesis } from '../../src/certificate/genesis.ts';
 import { HivemindError } from '../../src/error.ts';
 import type { WallMs } from '../../src/identity.ts';
-import { type SurveyedLog, surveyLog } from '../../src/member/log-recovery.ts';
+import { type SurveyedLog, surveyLog } from '../../src/member/pane/log-recovery.ts';
 import { readSavedSnapshot } from '../../src/store/saved-snapshot.ts';
 
 export interface OpenedSnapshot {

@@ -5,7 +5,7 @@ import { resumedIndex } from '../../src/certificate/recovery.ts';
 import type { AdmittedMember } from '../../src/control/control-state.ts';
 import type { RecoveryPlan } from '../../src/control/recovering.ts';
 import { endpointText, type LogIndex, wallText } from '../../src/identity.ts';
-import type { SurveyedLog } from '../../src/member/log-recovery.ts';
+import type { SurveyedLog } from '../../src/member/pane/log-recovery.ts';
 import { plural } from '../count.ts';
 import type { Paint } from '../paint.ts';
 import { type Cell, facts, listed } from '../table.ts';

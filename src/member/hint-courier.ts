@@ -10,9 +10,9 @@ import type { Instant } from '../seam/instant.ts';
 import { hintedMax, hintersMax } from '../swim/hints.ts';
 import type { Hint } from '../swim/swim.ts';
 import type { Rumour } from '../wire/rumour.ts';
+import type { PaneClient } from './client/pane-client.ts';
 import type { Directory } from './directory.ts';
 import type { Membership } from './membership.ts';
-import type { PaneClient } from './pane-client.ts';
 
 /** Pairs of observer and subject whose last hint is remembered; beyond, the longest silent one is forgotten. */
 export const hintPairsMax: number = hintedMax * hintersMax;

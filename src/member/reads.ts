@@ -6,12 +6,12 @@ import type { LogIndex, NodeNumber } from '../identity.ts';
 import type { Instant } from '../seam/instant.ts';
 import type { StreamPeer } from '../seam/streams.ts';
 import { digest, type LogPage, logPage, readIndex } from '../wire/peer-message.ts';
-import type { ControlPane } from './control-pane.ts';
+import type { AskPatience, PaneClient } from './client/pane-client.ts';
 import type { Membership } from './membership.ts';
 import type { Outbox, Outcome } from './outbox.ts';
-import type { AskPatience, PaneClient } from './pane-client.ts';
+import type { ControlPane } from './pane/control-pane.ts';
+import type { PaneReply } from './pane/pane-reply.ts';
 import { isLedHere } from './pane-refusal.ts';
-import type { PaneReply } from './pane-reply.ts';
 
 /** A read that finds no majority is refused after this; a control node that hangs costs a part of it. */
 export const readPatience: AskPatience = { attemptMs: 2_000, patienceMs: 6_000 };

@@ -26,16 +26,16 @@ import {
   roleMembers,
 } from '../wire/peer-message.ts';
 import { refuseRequest } from './access.ts';
+import { askAttemptMs, type PaneClient } from './client/pane-client.ts';
+import { mayBeDecided, mayRepeat, settles } from './client/repetition.ts';
 import type { ConfigExchange } from './config-exchange.ts';
-import type { ControlPane } from './control-pane.ts';
 import type { Directory } from './directory.ts';
 import type { Membership } from './membership.ts';
 import type { Outbox, Outcome } from './outbox.ts';
-import { askAttemptMs, type PaneClient } from './pane-client.ts';
+import type { ControlPane } from './pane/control-pane.ts';
+import type { PaneReply } from './pane/pane-reply.ts';
 import { isLedHere, noLeader, noQuorum, unknownOutcome } from './pane-refusal.ts';
-import type { PaneReply } from './pane-reply.ts';
 import { readPatience } from './reads.ts';
-import { mayBeDecided, mayRepeat, settles } from './repetition.ts';
 
 /** A request is passed on at most so often: asker's member, follower, leader, and once more when the leader changed. */
 const hopsMax = 3;

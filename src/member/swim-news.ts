@@ -7,14 +7,14 @@ import type { StreamTarget } from '../seam/streams.ts';
 import type { SwimEffect, SwimEvent } from '../swim/swim.ts';
 import { reached } from '../wire/peer-message.ts';
 import { decodeRumour, type Rumour } from '../wire/rumour.ts';
-import type { ControlPane } from './control-pane.ts';
+import type { PaneClient } from './client/pane-client.ts';
 import type { DatagramLine } from './datagram-line.ts';
 import type { Directory } from './directory.ts';
 import { HintCourier } from './hint-courier.ts';
 import type { Introductions } from './introductions.ts';
 import type { Membership } from './membership.ts';
 import type { Outbox } from './outbox.ts';
-import type { PaneClient } from './pane-client.ts';
+import type { ControlPane } from './pane/control-pane.ts';
 
 /** A member whose datagrams fail has this long to answer over a stream. */
 const streamProbeMs = 1_500;

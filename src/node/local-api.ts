@@ -3,8 +3,8 @@
  * application. Bodies are msgpack of these objects; times are ISO 8601 in UTC, or milliseconds where named so.
  */
 import type { MachineLoad, Voting } from '../control/keep-alive.ts';
+import type { ContactState } from '../member/client/pane-contacts.ts';
 import type { PaneState } from '../member/effect.ts';
-import type { ContactState } from '../member/pane-contacts.ts';
 import type { RoleStatus } from '../role/supervisor.ts';
 import type { LogEntry } from '../seam/log-store.ts';
 import type { ReplacementObstacle } from '../wire/peer-message.ts';

@@ -66,7 +66,7 @@ export interface EngineStatus {
 
 /**
  * Keeps the pane's log: control nodes agree through it on one sequence of entries, whoever of them leads and fails.
- * Raft is the embedded one (`member/raft-engine`).
+ * Raft is the embedded one (`member/pane/raft-engine`).
  *
  * Calls are synchronous, and an outcome is told once, by a callback: within the call, or in a later step. What an
  * engine wants done it hands out as effects; what it is told in return (messages, disks, answers of a server) is its

@@ -4,7 +4,7 @@ import type { Turn } from '../control/client-sessions.ts';
 import type { Command } from '../control/command.ts';
 import { stateHash } from '../control/state-snapshot.ts';
 import type { LogIndex, NodeNumber, Term } from '../identity.ts';
-import type { ControlPane } from '../member/control-pane.ts';
+import type { ControlPane } from '../member/pane/control-pane.ts';
 import { encodeConfiguration, sameNumbers } from '../raft/configuration.ts';
 import type { AppendAnswer, RaftMessage } from '../raft/message.ts';
 import type { Raft } from '../raft/raft.ts';

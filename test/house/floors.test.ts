@@ -50,6 +50,9 @@ const parts: Readonly<Record<string, Part>> = {
   bench: { floor: 9 },
 };
 
+/** Folders of one part that do not know each other; what is beside them composes them. */
+const rooms: Readonly<Record<string, readonly string[]>> = { member: ['pane', 'client'] };
+
 const base: ReadonlySet<string> = new Set(
   ['assert', 'bytes', 'codec', 'crypto', 'error', 'identity', 'packed'].map((name) => `src/${name}.ts`),
 );
@@ -68,7 +71,7 @@ function objection(from: string, to: string): string | undefined {
   if (imported === undefined) return `${from} imports ${to}, which is on no floor`;
   const refuse = (why: string): string => `${from} imports ${to}: ${why}`;
   if (importer === 'roles') return roleObjection(from, to, imported);
-  if (importer === imported) return undefined;
+  if (importer === imported) return areApart(from, to, importer) ? refuse('rooms of a part do not meet') : undefined;
   const [upper, lower] = [parts[importer] as Part, parts[imported] as Part];
   if (imported === 'http' && importer !== 'cli' && importer !== 'index') return refuse('only cli and src/index.ts may');
   if (imported === 'roles' && importer !== 'cli') return refuse('only cli composes roles');
@@ -77,6 +80,13 @@ function objection(from: string, to: string): string | undefined {
   if (upper.never?.includes(imported)) return refuse('it gets these as arguments');
   if (upper.pure && !lower.pure) return refuse('a pure part touches nothing that acts');
   return undefined;
+}
+
+function areApart(from: string, to: string, part: string): boolean {
+  const [importer, imported] = [from, to].map((path) =>
+    rooms[part]?.find((room) => path.startsWith(`src/${part}/${room}/`)),
+  );
+  return importer !== undefined && imported !== undefined && importer !== imported;
 }
 
 /** A role sees the role kit, floor 0, its own folder, and of other roles only their contract. */
@@ -162,6 +172,7 @@ describe('the check of the floors', () => {
     ['a driver that opens sockets itself', 'src/node/node.ts', "import { openUdp } from '../net/udp.ts';"],
     ['a pure part that acts', 'src/wire/datagram.ts', "import { openUdp } from '../net/udp.ts';"],
     ['two parts of one floor', 'src/session/session.ts', "import { State } from '../control/state.ts';"],
+    ['two rooms of one part', 'src/member/pane/notes.ts', "import { P } from '../client/pane-client.ts';"],
     ['http below the composition', 'bench/api.bench.ts', "import { api } from '../src/http/http.ts';"],
     ['a role that sees the node', 'roles/dns/dns.ts', "import { Node } from '../../src/node/node.ts';"],
     ['a role that sees into another', 'roles/dns/dns.ts', "import { check } from '../host/check.ts';"],
@@ -179,6 +190,8 @@ describe('the check of the floors', () => {
     assert.deepEqual(
       [
         ...objectionsTo('src/member/member.ts', "import { a } from '../swim/swim.ts';", "import '../wire/wire.ts';"),
+        ...objectionsTo('src/member/pane/notes.ts', "import { a } from '../outbox.ts';", "import './voters.ts';"),
+        ...objectionsTo('src/member/reads.ts', "import './pane/notes.ts';", "import './client/pane-client.ts';"),
         ...objectionsTo('roles/dns/dns.ts', "import { a } from '../host/contract.ts';", "import './zone.ts';"),
         ...objectionsTo('cli/main.ts', "import { a } from '../src/http/http.ts';", "import { z } from 'zod';"),
         ...objectionsTo('src/swim/swim.ts', "// import { a } from '../raft/raft.ts';", "const s = '../raft/raft.ts';"),

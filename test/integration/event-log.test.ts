@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { AgentClient } from '../../cli/agent-client.ts';
-import type { AuditReport } from '../../src/member/log-audit.ts';
+import type { AuditReport } from '../../src/member/pane/log-audit.ts';
 import type { LocalLog, LocalLogEntry } from '../../src/node/local-api.ts';
 import { Cluster } from './cluster.ts';
 import { launch } from './processes.ts';

@@ -5,44 +5,44 @@
  */
 import { fateByTests, type Mutant, type Mutation, tryWhenRun } from '../house/mutation.ts';
 
-const suites = ['test/member/engine.test.ts', 'test/member/notes.test.ts', 'test/node/log-desk.test.ts'];
+const suites = ['test/member/pane/engine.test.ts', 'test/member/pane/notes.test.ts', 'test/node/log-desk.test.ts'];
 /** Suites that take longer have lost their way. */
 const runMsMax = 240_000;
 
 const mutants: readonly Mutant[] = [
   {
     wrong: 'a fence of an earlier lead may append',
-    file: 'member/raft-engine.ts',
+    file: 'member/pane/raft-engine.ts',
     from: "if (fence !== this.status.fence) return 'not-leader';",
     to: "if (fence < 0 || this.status.fence === undefined) return 'not-leader';",
   },
   {
     wrong: 'an append stands wherever the log ends',
-    file: 'member/raft-engine.ts',
+    file: 'member/pane/raft-engine.ts',
     from: "if (head !== this.raft.lastIndex) return 'conflict';",
     to: "if (head < 0) return 'conflict';",
   },
   {
     wrong: 'an append whose leader was deposed is told to be refused',
-    file: 'member/raft-engine.ts',
+    file: 'member/pane/raft-engine.ts',
     from: "for (const then of lost) then({ kind: 'unknown' }, at);",
     to: "for (const then of lost) then({ kind: 'refused', why: 'not-leader' }, at);",
   },
   {
     wrong: 'an append whose leader was deposed is never answered',
-    file: 'member/raft-engine.ts',
+    file: 'member/pane/raft-engine.ts',
     from: "if (this.appends.size === 0 || this.raft.role === 'leader') return;",
     to: 'if (this.appends.size >= 0) return;',
   },
   {
     wrong: 'an append is told to be committed when it is written down',
-    file: 'member/raft-engine.ts',
+    file: 'member/pane/raft-engine.ts',
     from: 'this.appends.set(proposed.firstIndex, then);',
     to: "then({ kind: 'committed', index: proposed.firstIndex }, at);",
   },
   {
     wrong: 'an append is told to be committed after it was there to watch',
-    file: 'member/raft-engine.ts',
+    file: 'member/pane/raft-engine.ts',
     from: '      this.tellAppend(entry.index, at);\n      this.shownIndex = entry.index;\n',
     to:
       '      this.shownIndex = entry.index;\n' +
@@ -51,25 +51,25 @@ const mutants: readonly Mutant[] = [
   },
   {
     wrong: 'a busy engine writes down what it refuses',
-    file: 'member/raft-engine.ts',
+    file: 'member/pane/raft-engine.ts',
     from: "if (proposed.kind !== 'accepted') return proposed.kind;",
     to: "if (proposed.kind !== 'accepted') return proposed.kind;\n" + "    if (this.appends.size >= 40) return 'busy';",
   },
   {
     wrong: 'a read is answered without confirmation',
-    file: 'member/raft-engine.ts',
+    file: 'member/pane/raft-engine.ts',
     from: "if (begun.kind === 'pending') this.reads.set(begun.id, then);",
     to: "if (begun.kind === 'pending') then({ kind: 'current', index: this.shownIndex }, at);",
   },
   {
     wrong: 'a read that lost its leader is never answered',
-    file: 'member/raft-engine.ts',
+    file: 'member/pane/raft-engine.ts',
     from: "for (const id of ready.readsFailed) this.tellRead(id, { kind: 'refused', why: 'not-leader' }, at);",
     to: '',
   },
   {
     wrong: 'a read is answered before what it names is there to watch',
-    file: 'member/raft-engine.ts',
+    file: 'member/pane/raft-engine.ts',
     from:
       '    this.show(ready, at);\n' +
       "    for (const { id, index } of ready.reads) this.tellRead(id, { kind: 'current', index }, at);\n",
@@ -79,31 +79,31 @@ const mutants: readonly Mutant[] = [
   },
   {
     wrong: 'what is not committed is there to watch',
-    file: 'member/raft-engine.ts',
+    file: 'member/pane/raft-engine.ts',
     from: 'Math.min(most, this.shownIndex - from + 1)',
     to: 'Math.min(most, this.raft.lastIndex - from + 1)',
   },
   {
     wrong: 'a watch begins behind what is compacted and says nothing of it',
-    file: 'member/raft-engine.ts',
+    file: 'member/pane/raft-engine.ts',
     from: 'if (from < firstKept.index && newest !== undefined)',
     to: 'if (from < 1 && newest !== undefined)',
   },
   {
     wrong: 'whoever gets a snapshot is not told',
-    file: 'member/raft-engine.ts',
+    file: 'member/pane/raft-engine.ts',
     from: 'this.compaction.onRestored(restore);',
     to: '',
   },
   {
     wrong: 'a promise leaves before it is durable',
-    file: 'member/raft-engine.ts',
+    file: 'member/pane/raft-engine.ts',
     from: 'this.afterWrite = ready.sendAfterWrite;',
     to: 'this.send(ready.sendAfterWrite, at);',
   },
   {
     wrong: "a turn of a session is appended by a leader that does not know its predecessors' entries",
-    file: 'member/notes.ts',
+    file: 'member/pane/notes.ts',
     from: 'if (!this.log.isCaughtUp) {',
     to: 'if (this.waiting.size < 0) {',
   },

@@ -91,13 +91,13 @@ const mutants: readonly Mutant[] = [
   },
   {
     wrong: 'a damaged log counts as whole',
-    file: 'member/open-pane.ts',
+    file: 'member/pane/open-pane.ts',
     from: 'quarantined: damage !== undefined,',
     to: 'quarantined: false,',
   },
   {
     wrong: 'a lost log begins anew',
-    file: 'member/open-pane.ts',
+    file: 'member/pane/open-pane.ts',
     from: 'if (isNew && options.memory?.commitIndex !== undefined) {',
     to: 'if (isNew && lastIndex > 0) {',
   },
@@ -145,7 +145,7 @@ const mutants: readonly Mutant[] = [
   },
   {
     wrong: 'a joiner is shown before its admission is complete',
-    file: 'member/control-pane.ts',
+    file: 'member/pane/control-pane.ts',
     from: "      case 'signatures-wanted':\n",
     to:
       "      case 'signatures-wanted':\n" +
@@ -154,13 +154,13 @@ const mutants: readonly Mutant[] = [
   },
   {
     wrong: 'an uncommitted entry is shown',
-    file: 'member/raft-engine.ts',
+    file: 'member/pane/raft-engine.ts',
     from: 'Math.min(most, this.shownIndex - from + 1)',
     to: 'Math.min(most, this.raft.lastIndex - from + 1)',
   },
   {
     wrong: 'a proposal counts as decided when it is written down',
-    file: 'member/decision-log.ts',
+    file: 'member/pane/decision-log.ts',
     from: 'this.engine.append({ fence, head, payload }, (outcome, later) => this.onOutcome(outcome, then, later), at);',
     to:
       '{\n' +
@@ -170,13 +170,13 @@ const mutants: readonly Mutant[] = [
   },
   {
     wrong: 'a proposal whose leader was deposed is told to be refused',
-    file: 'member/raft-engine.ts',
+    file: 'member/pane/raft-engine.ts',
     from: "for (const then of lost) then({ kind: 'unknown' }, at);",
     to: "for (const then of lost) then({ kind: 'refused', why: 'not-leader' }, at);",
   },
   {
     wrong: 'a note is told to be decided that nobody proposed',
-    file: 'member/notes.ts',
+    file: 'member/pane/notes.ts',
     from: 'this.log.propose(noteBy(by, ask, at), (verdict, later) => this.settle(turn, verdict, later), at);',
     to: "this.settle(turn, { ok: true, index: state.appliedIndex, applied: { kind: 'changed', events: [] } }, at);",
   },
@@ -188,19 +188,19 @@ const mutants: readonly Mutant[] = [
   },
   {
     wrong: 'a refusal counts although an earlier attempt may be decided',
-    file: 'member/repetition.ts',
+    file: 'member/client/repetition.ts',
     from: "return outcome.ok || outcome.error.code === 'not-admitted';",
     to: "return outcome.ok || outcome.error.code !== 'unknown-outcome';",
   },
   {
     wrong: 'a consistent read is answered without confirmation',
-    file: 'member/raft-engine.ts',
+    file: 'member/pane/raft-engine.ts',
     from: "if (begun.kind === 'pending') this.reads.set(begun.id, then);",
     to: "if (begun.kind === 'pending') then({ kind: 'current', index: this.shownIndex }, at);",
   },
   {
     wrong: 'a follower answers a consistent read before it has applied what the leader names',
-    file: 'member/pane-reads.ts',
+    file: 'member/pane/pane-reads.ts',
     from: 'if (index <= this.state.appliedIndex) then({ ok: true, value: index }, at);',
     to: 'if (index > 0) then({ ok: true, value: index }, at);',
   },
@@ -248,7 +248,7 @@ const mutants: readonly Mutant[] = [
   },
   {
     wrong: 'what was missed is never compared',
-    file: 'member/pane-client.ts',
+    file: 'member/client/pane-client.ts',
     from: 'if (this.mismatches >= mismatchesMax) this.pullDigest(from, at);',
     to: 'if (this.mismatches >= 100 * mismatchesMax) this.pullDigest(from, at);',
   },

@@ -1,6 +1,6 @@
 /** When a member asks which control node for news (design rule 11). */
 import type { MonotonicMs, NodeNumber } from '../../identity.ts';
-import { keepAliveAnswerMs, keepAlivePeriodMs, paneSilenceMs } from '../../member/pane-client.ts';
+import { keepAliveAnswerMs, keepAlivePeriodMs, paneSilenceMs } from '../../member/client/pane-client.ts';
 import type { Random } from '../../seam/random.ts';
 
 /** What is asked at once is asked by all: they spread over this time. */
