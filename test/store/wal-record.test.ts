@@ -37,6 +37,12 @@ const small = (index: number): WalItem[] => [entryItem(index, Buffer.from(`paylo
 const two = segmentOf([small(1), small(2)]);
 const secondOffset = segmentOf([small(1)]).length;
 
+/** Where sectors begin behind `from` and before `to`. */
+function boundsWithin(from: number, to: number): readonly number[] {
+  const first = Math.floor(from / 512) + 1;
+  return Array.from({ length: Math.max(0, Math.ceil(to / 512) - first) }, (_, at) => (first + at) * 512);
+}
+
 function flipped(bytes: Uint8Array, at: number, bit: number): Uint8Array {
   const copy = Uint8Array.from(bytes);
   copy[at] = (copy[at] as number) ^ (1 << bit);
@@ -134,6 +140,22 @@ describe('the records of a segment', () => {
     }
     const headless = Buffer.from(large).fill(0, secondOffset, 512);
     assert.equal(scanRecords(headless, sequence).damage, 'torn');
+  });
+
+  it('are torn or not there when any sectors of the last one were not written, wherever they begin and end', () => {
+    const last: WalItem[] = [entryItem(2, Buffer.alloc(500, 7))];
+    for (let filler = 0; filler < 512; filler++) {
+      const before = segmentOf([[entryItem(1, Buffer.alloc(filler, 7))]]);
+      const segment = Buffer.concat([before, encodeRecord(last, { sequence, offset: before.length })]);
+      const bounds = [before.length, ...boundsWithin(before.length, segment.length), segment.length];
+      for (let written = 0; written < 2 ** (bounds.length - 1) - 1; written++) {
+        const left = Buffer.concat([segment, Buffer.alloc(512)]);
+        bounds.slice(1).forEach((end, at) => {
+          if ((written & (1 << at)) === 0) left.fill(0, bounds[at], end);
+        });
+        assert.equal(scanRecords(left, sequence).damage, written === 0 ? 'none' : 'torn', `${bounds}: ${written}`);
+      }
+    }
   });
 
   // Of the first, a sector may have as little as a byte: with the rest it reads like one whose length turned bad.
