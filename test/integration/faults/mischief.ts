@@ -41,6 +41,8 @@ export class Mischief {
   private readonly lines: Lines;
   /** Nodes to whom something is being done already. */
   private readonly touched = new Holds();
+  /** Why the last request was refused. */
+  private refusal = '';
   private isOver = false;
 
   constructor(cluster: Victim, onFault: (text: string) => void) {
@@ -238,13 +240,17 @@ export class Mischief {
     if (name === undefined || through === undefined) return false;
     return await this.lines.ask(through, make(name), askMs).then(
       () => true,
-      () => false,
+      (thrown: Error) => {
+        this.refusal = thrown.message;
+        return false;
+      },
     );
   }
 
   private async promote(name: string): Promise<void> {
     const until = performance.now() + promoteMs;
-    while (!(await this.isControl(name)) && performance.now() < until) {
+    while (!(await this.isControl(name))) {
+      if (performance.now() >= until) return this.onFault(`not promoted: ${name}; ${this.refusal}`);
       await this.request([name], () => ({ kind: 'change-control', change: 'promote', name }));
       await sleep(promotePauseMs);
     }
