@@ -213,13 +213,15 @@ function damageAt(bytes: Buffer, place: RecordPlace): SegmentScan['damage'] {
   const { sequence, offset } = place;
   if (isZero(bytes.subarray(offset))) return 'none';
   if (nextRecordAt(bytes, { sequence, offset: offset + 1 }) !== undefined) return 'corrupt';
-  // The beginning of a record may be all that a sector has of it, and the rest whole without it.
-  if (isZero(bytes.subarray(offset, sectorEnd(offset)))) return 'torn';
   return lacksSector(bytes, offset) && !wasWhole(bytes, place) ? 'torn' : 'corrupt';
 }
 
-/** Nothing but zeros follows the last record, so its end mark shows where it ended when its length turned bad. */
+/**
+ * Nothing but zeros follows the last record, so its end mark shows where it ended when its length turned bad. A length
+ * that a sector had for itself, and that was never written, is no bad one.
+ */
 function wasWhole(bytes: Buffer, place: RecordPlace): boolean {
+  if (isZero(bytes.subarray(place.offset, sectorEnd(place.offset)))) return false;
   const end = bytes.findLastIndex((byte) => byte !== 0);
   const payloadOffset = place.offset + recordHeadBytes;
   if (end <= payloadOffset) return false;

@@ -68,16 +68,6 @@ describe('the invariants', () => {
   });
 });
 
-describe('a seed that once failed', () => {
-  test('has a candidate elected so late that the next term has committed already, without it', () => {
-    assert.equal(runSeed(8431).seed, 8431);
-  });
-
-  test('has a record torn behind the first bytes of its length', () => {
-    assert(runSeed(2080).tornTails > 0);
-  });
-});
-
 describe('the disk of a simulated machine', () => {
   test('keeps what was confirmed, over any crash', () => {
     const disk = new SimDisk(seededRandom(1));

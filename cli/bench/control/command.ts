@@ -17,10 +17,7 @@ const busyDefault = 30;
 const failoversDefault = 5;
 const entriesDefault = 20_000;
 const second = 1_000;
-/**
- * A control node runs for months, and its code is at its fastest after some ten thousand commits: one client has made
- * them after this long.
- */
+/** A control node runs for months; in its first ten seconds under load its code is being compiled. */
 const warmUpMs = 15_000;
 
 interface ControlFlags {

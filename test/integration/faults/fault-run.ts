@@ -128,11 +128,7 @@ class FaultRun {
 
   // — the end —
 
-  /**
-   * All are in touch, all control nodes hold the same, all count the same members, and all founders vote. One that was
-   * demoted and then convicted cannot be promoted before it is taken back, which takes the longer the oftener it was
-   * within the hour, up to half an hour (src/swim/probation.ts): it is not waited for.
-   */
+  /** All are in touch, all control nodes hold the same, and all count the same members. */
   private async becomeWhole(): Promise<void> {
     let last: unknown;
     const isWhole = async (): Promise<boolean> => {
@@ -146,9 +142,7 @@ class FaultRun {
         views.every(({ state }) => state === 'healthy') &&
         same(({ members }) => members) &&
         same(({ control }) => control) &&
-        this.cluster.control.every((name) =>
-          views.every(({ control, down }) => [...control, ...down].includes(name)),
-        ) &&
+        first?.control.length === this.cluster.control.length &&
         new Set(controls.map(({ logIndex }) => logIndex)).size === 1
       );
     };
@@ -164,8 +158,7 @@ class FaultRun {
     const { pane } = await this.lines.ask(name, { kind: 'status' }, askMs);
     const { members } = await this.lines.ask(name, { kind: 'members' }, askMs);
     const { state, logIndex, controlNodes: control } = pane;
-    const down = members.filter(({ status }) => status === 'down').map((each) => each.name);
-    return { name, state, logIndex, control: [...control].sort(), members: namesOf(members), down };
+    return { name, state, logIndex, control: [...control].sort(), members: members.map((each) => each.name).sort() };
   }
 
   private async history(): Promise<History> {
@@ -235,10 +228,4 @@ interface View {
   readonly logIndex: number;
   readonly control: readonly string[];
   readonly members: readonly string[];
-  /** Members that the pane has convicted. */
-  readonly down: readonly string[];
-}
-
-function namesOf(members: readonly { readonly name: string }[]): readonly string[] {
-  return members.map(({ name }) => name).sort();
 }

@@ -41,8 +41,6 @@ export class Mischief {
   private readonly lines: Lines;
   /** Nodes to whom something is being done already. */
   private readonly touched = new Holds();
-  /** Why the last request was refused. */
-  private refusal = '';
   private isOver = false;
 
   constructor(cluster: Victim, onFault: (text: string) => void) {
@@ -130,11 +128,13 @@ export class Mischief {
         for (const name of whom) this.cluster.setClock(name, 0);
         return true;
       case 'transfer':
-        return await this.request(whom, (name) => ({ kind: 'transfer-lead', name }));
+        return (await this.refusalOf(whom, (name) => ({ kind: 'transfer-lead', name }))) === undefined;
       case 'demote':
         return await this.demote(whom, fault.lastsMs);
       case 'epoch':
-        return await this.request(this.cluster.control.slice(0, 1), () => ({ kind: 'advance-epoch' }));
+        return (
+          (await this.refusalOf(this.cluster.control.slice(0, 1), () => ({ kind: 'advance-epoch' }))) === undefined
+        );
       default:
         return unreachable(fault);
     }
@@ -142,10 +142,10 @@ export class Mischief {
 
   /** Refused or without an answer it may have been decided: so it is undone in any case. */
   private async demote(whom: readonly string[], lastsMs: number): Promise<boolean> {
-    const isGranted = await this.request(whom, (name) => ({ kind: 'change-control', change: 'demote', name }));
+    const refusal = await this.refusalOf(whom, (name) => ({ kind: 'change-control', change: 'demote', name }));
     await sleep(lastsMs);
     for (const name of whom) await this.promote(name);
-    return isGranted;
+    return refusal === undefined;
   }
 
   private disturb(fault: FaultOf<'cut' | 'loss'>, [name = '', ...more]: readonly string[]): readonly Undo[] {
@@ -233,25 +233,24 @@ export class Mischief {
 
   // — what an operator asks for —
 
-  /** Whether it is granted is for the cluster to say. */
-  private async request(whom: readonly string[], make: (name: string) => LocalRequest): Promise<boolean> {
+  /** Whether it is granted is for the cluster to say: nothing, or why not. */
+  private async refusalOf(whom: readonly string[], make: (name: string) => LocalRequest): Promise<string | undefined> {
     const [name] = whom;
     const through = this.cluster.running.find((each) => !this.touched.has(each));
-    if (name === undefined || through === undefined) return false;
+    if (name === undefined || through === undefined) return 'nobody is there to be asked';
     return await this.lines.ask(through, make(name), askMs).then(
-      () => true,
-      (thrown: Error) => {
-        this.refusal = thrown.message;
-        return false;
-      },
+      () => undefined,
+      (thrown: Error) => thrown.message,
     );
   }
 
   private async promote(name: string): Promise<void> {
     const until = performance.now() + promoteMs;
+    let refusal: string | undefined;
     while (!(await this.isControl(name))) {
-      if (performance.now() >= until) return this.onFault(`not promoted: ${name}; ${this.refusal}`);
-      await this.request([name], () => ({ kind: 'change-control', change: 'promote', name }));
+      if (performance.now() >= until)
+        return this.onFault(`not promoted: ${name}; ${refusal ?? 'it has not come to be'}`);
+      refusal = await this.refusalOf([name], () => ({ kind: 'change-control', change: 'promote', name }));
       await sleep(promotePauseMs);
     }
   }
